@@ -1,0 +1,383 @@
+//! The plugin configuration: what the operator wrote, to a [`Config`]; or words for what is wrong with it.
+
+use std::fmt;
+
+use prost::Message;
+use prost_types::value::Kind;
+use serde_json::{Map, Number, Value};
+
+use crate::batch::BatchLimits;
+use crate::claims::Rules;
+use crate::credentials::Credentials;
+use crate::identity_header::{IdentityHeader, is_token, wsgi_key};
+use crate::json;
+use crate::keys::{ALGORITHMS, Keys};
+use crate::public_key;
+use crate::user_id::{UserId, UserIdClaim};
+
+/// Seconds: more than a day of leeway is a mistake in the unit.
+const MAX_LEEWAY: u64 = 86_400;
+
+/// Every setting, in one place for the error on an unknown one.
+const SETTINGS: [&str; 12] = [
+    "public_key",
+    "algorithm",
+    "leeway",
+    "http_header",
+    "auth_type",
+    "audience",
+    "verifyToken",
+    "unauthorizedUserId",
+    "userIdTokenKey",
+    "userIdHeader",
+    "forwardToken",
+    "batch",
+];
+
+/// The policy: who is let in as whom.
+#[derive(Debug)]
+pub struct Config {
+    /// `http_header` and `auth_type`: where the token is.
+    pub credentials: Credentials,
+    /// `public_key` and `algorithm`: what proves it.
+    pub keys: Keys,
+    /// `leeway`, `audience` and `verifyToken`: what its claims must say.
+    pub rules: Rules,
+    /// `userIdTokenKey`: the claim that names the user.
+    pub user_id_claim: UserIdClaim,
+    /// `unauthorizedUserId`: the user of a request without a valid token; `None` is anonymous.
+    pub unauthorized: Option<UserId>,
+    /// `userIdHeader`: the header that Kinto trusts.
+    pub identity_header: IdentityHeader,
+    /// `forwardToken`: whether Kinto gets the token too.
+    pub forward_token: bool,
+    /// `batch`: limits of the batch endpoint.
+    pub batch: BatchLimits,
+}
+
+/// Why a configuration is refused: the setting, the fault, the remedy. Holds no secret.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    setting: String,
+    fault: String,
+    remedy: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}; {}", self.setting, self.fault, self.remedy)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+fn error(setting: &str, fault: impl Into<String>, remedy: impl Into<String>) -> ConfigError {
+    ConfigError { setting: setting.to_owned(), fault: fault.into(), remedy: remedy.into() }
+}
+
+impl Config {
+    /// Reads the bytes that Envoy hands the plugin, in each form that an operator can write:
+    /// a `google.protobuf.Struct` (native YAML; it arrives as binary protobuf), or JSON text
+    /// (`StringValue`, `BytesValue`, Istio's `pluginConfig`).
+    ///
+    /// # Errors
+    /// The first setting that is wrong.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
+        Self::from_settings(Settings(read(bytes)?))
+    }
+
+    fn from_settings(mut settings: Settings) -> Result<Self, ConfigError> {
+        settings.refuse_unknown()?;
+        let enforced = settings.bool("verifyToken", true)?;
+        let credentials = credentials(&mut settings)?;
+        Ok(Self {
+            keys: keys(&mut settings, enforced)?,
+            rules: Rules { enforced, leeway: leeway(&mut settings)?, audience: audience(&mut settings)? },
+            user_id_claim: UserIdClaim::new(settings.text("userIdTokenKey", "sub")?),
+            unauthorized: unauthorized(&mut settings)?,
+            identity_header: identity_header(&mut settings, &credentials)?,
+            credentials,
+            forward_token: settings.bool("forwardToken", false)?,
+            batch: batch(&mut settings)?,
+        })
+    }
+}
+
+fn credentials(settings: &mut Settings) -> Result<Credentials, ConfigError> {
+    let header = settings.text("http_header", "Authorization")?;
+    if !is_token(&header)
+        || ["host", "content-length", "transfer-encoding"].contains(&header.to_ascii_lowercase().as_str())
+    {
+        return Err(error(
+            "http_header",
+            "is not the name of a header that can hold a token",
+            "write for example Authorization",
+        ));
+    }
+    let schemes = settings.texts("auth_type")?.unwrap_or_else(|| vec!["JWT".to_owned()]);
+    if !schemes.iter().all(|scheme| is_token(scheme)) {
+        return Err(error(
+            "auth_type",
+            "has a scheme with characters other than letters, digits and !#$%&'*+-.^_`|~ (RFC 9110 11.1)",
+            "write for example JWT or Bearer",
+        ));
+    }
+    let is_authorization = header.eq_ignore_ascii_case("Authorization");
+    Ok(if is_authorization { Credentials::authorization(schemes) } else { Credentials::bare(&header) })
+}
+
+fn keys(settings: &mut Settings, enforced: bool) -> Result<Keys, ConfigError> {
+    let name = settings.text("algorithm", "RS256")?;
+    let algorithm = *ALGORITHMS.iter().find(|(known, _)| *known == name).ok_or_else(|| {
+        let names: Vec<&str> = ALGORITHMS.iter().map(|(name, _)| *name).collect();
+        error(
+            "algorithm",
+            "is not a name that this filter accepts",
+            format!("write one of {}, in this spelling", names.join(", ")),
+        )
+    })?;
+    let text = match settings.take("public_key") {
+        Some(Value::String(text)) => text,
+        None => {
+            return Err(error(
+                "public_key",
+                "is missing",
+                "give the issuer's public key as PEM, or the shared secret for HS256, HS384 and HS512",
+            ));
+        }
+        Some(_) => {
+            return Err(error(
+                "public_key",
+                "is not text",
+                "put it in quotes, or in a YAML block (public_key: |)",
+            ));
+        }
+    };
+    let key = public_key::parse(&text, algorithm.1)
+        .map_err(|(fault, remedy)| error("public_key", fault, remedy))?;
+    Keys::new(algorithm, &key, enforced).map_err(|_| {
+        error(
+            "public_key",
+            format!("is damaged, or not a key for {name}"),
+            "copy the whole PEM from the issuer again",
+        )
+    })
+}
+
+fn leeway(settings: &mut Settings) -> Result<u64, ConfigError> {
+    settings.integer("leeway", 0, 0..=MAX_LEEWAY, "seconds")
+}
+
+fn audience(settings: &mut Settings) -> Result<Option<Vec<String>>, ConfigError> {
+    let audience = settings.texts("audience")?;
+    if audience.iter().flatten().any(String::is_empty) {
+        return Err(error(
+            "audience",
+            "has an empty name",
+            "write the name that the tokens have in aud, or leave it out",
+        ));
+    }
+    Ok(audience)
+}
+
+fn unauthorized(settings: &mut Settings) -> Result<Option<UserId>, ConfigError> {
+    let value = match settings.0.remove("unauthorizedUserId") {
+        None => Value::String("public".to_owned()),
+        Some(Value::Null) => return Ok(None),
+        Some(value) => value,
+    };
+    UserId::from_value(&value).map(Some).map_err(|rejection| {
+        error(
+            "unauthorizedUserId",
+            format!("cannot be a user id ({})", rejection.code()),
+            "write a name such as public, or null for anonymous requests (an empty one would log in as kinto_jwt:)",
+        )
+    })
+}
+
+fn identity_header(
+    settings: &mut Settings,
+    credentials: &Credentials,
+) -> Result<IdentityHeader, ConfigError> {
+    let name = settings.text("userIdHeader", "userId")?;
+    let key = wsgi_key(&name);
+    if !is_token(&name) || name.contains('_') {
+        return Err(error(
+            "userIdHeader",
+            "is not a header name that reaches Kinto (letters, digits and -; servers drop names with _)",
+            "write for example userId or X-User-Id, and its upper-case form in Kinto's environ_key",
+        ));
+    }
+    let taken = [
+        "HOST",
+        "CONTENT_TYPE",
+        "CONTENT_LENGTH",
+        "TRANSFER_ENCODING",
+        "CONNECTION",
+        "COOKIE",
+        "AUTHORIZATION",
+    ];
+    if taken.contains(&key.as_str()) || key == wsgi_key(credentials.header()) {
+        return Err(error(
+            "userIdHeader",
+            "is a header with another meaning",
+            "write a name of its own, such as userId",
+        ));
+    }
+    Ok(IdentityHeader::new(name))
+}
+
+fn batch(settings: &mut Settings) -> Result<BatchLimits, ConfigError> {
+    let mut limits = BatchLimits::default();
+    let mut batch = match settings.take("batch") {
+        None => return Ok(limits),
+        Some(Value::Object(members)) => Settings(members),
+        Some(_) => return Err(error("batch", "is not a map", "write it as batch: { maxBytes: 1048576 }")),
+    };
+    let default = u64::try_from(limits.max_bytes).unwrap_or(u64::MAX);
+    let max_bytes = batch.integer("maxBytes", default, 1..=u64::from(u32::MAX), "bytes")?;
+    limits.max_bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX);
+    match batch.0.keys().next() {
+        Some(name) => Err(error(&format!("batch.{name}"), "is not a setting", "batch has only maxBytes")),
+        None => Ok(limits),
+    }
+}
+
+/// The settings as written, taken out one by one.
+struct Settings(Map<String, Value>);
+
+impl Settings {
+    fn refuse_unknown(&self) -> Result<(), ConfigError> {
+        match self.0.keys().find(|name| !SETTINGS.contains(&name.as_str())) {
+            Some(name) => Err(error(
+                &format!("{:?}", name.chars().take(64).collect::<String>()),
+                "is not a setting of this filter",
+                format!("the settings are {}", SETTINGS.join(", ")),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// A setting that is there and not null.
+    fn take(&mut self, name: &str) -> Option<Value> {
+        self.0.remove(name).filter(|value| !value.is_null())
+    }
+
+    fn bool(&mut self, name: &str, default: bool) -> Result<bool, ConfigError> {
+        match self.take(name) {
+            None => Ok(default),
+            Some(Value::Bool(value)) => Ok(value),
+            Some(_) => Err(error(name, "is neither true nor false", "write true or false, without quotes")),
+        }
+    }
+
+    fn text(&mut self, name: &str, default: &str) -> Result<String, ConfigError> {
+        match self.take(name) {
+            None => Ok(default.to_owned()),
+            Some(Value::String(text)) if !text.is_empty() => Ok(text),
+            Some(_) => Err(error(name, "is not text, or is empty", format!("write for example {default}"))),
+        }
+    }
+
+    /// One text or a list of them.
+    fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, ConfigError> {
+        let items = match self.take(name) {
+            None => return Ok(None),
+            Some(Value::Array(items)) => items,
+            Some(value) => vec![value],
+        };
+        let texts: Option<Vec<String>> = items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
+        match texts {
+            Some(texts) if !texts.is_empty() => Ok(Some(texts)),
+            _ => Err(error(name, "is neither text nor a list of texts", "put each name in quotes")),
+        }
+    }
+
+    /// A whole number; a double will do, since protobuf knows no other.
+    fn integer(
+        &mut self,
+        name: &str,
+        default: u64,
+        range: std::ops::RangeInclusive<u64>,
+        unit: &str,
+    ) -> Result<u64, ConfigError> {
+        let Some(value) = self.take(name) else { return Ok(default) };
+        value.as_number().and_then(whole).filter(|number| range.contains(number)).ok_or_else(|| {
+            error(
+                name,
+                format!("is not a whole number of {unit} from {} to {}", range.start(), range.end()),
+                format!("write a number such as {default}, without quotes"),
+            )
+        })
+    }
+}
+
+fn whole(number: &Number) -> Option<u64> {
+    number.as_u64().or_else(|| {
+        let text = number.as_f64()?.to_string();
+        text.parse().ok()
+    })
+}
+
+/// The settings of either form.
+fn read(bytes: &[u8]) -> Result<Map<String, Value>, ConfigError> {
+    let empty = || error("the configuration", "is empty", "give at least public_key");
+    if bytes.trim_ascii().is_empty() {
+        return Err(empty());
+    }
+    let json = json::parse_object(bytes);
+    let settings = match json {
+        Ok(Value::Object(settings)) => settings,
+        _ => match prost_types::Struct::decode(bytes).ok().and_then(from_struct) {
+            Some(settings) => settings,
+            None if bytes.trim_ascii_start().starts_with(b"{") => {
+                let place = json.err().map(|e| format!(" (line {}, column {})", e.line(), e.column()));
+                return Err(error(
+                    "the configuration",
+                    format!("is not a JSON object with unique names{}", place.unwrap_or_default()),
+                    "correct the JSON, or write YAML under google.protobuf.Struct",
+                ));
+            }
+            None => {
+                return Err(error(
+                    "the configuration",
+                    "is neither a google.protobuf.Struct nor a JSON object with unique names",
+                    "write the settings as YAML under \"@type\": type.googleapis.com/google.protobuf.Struct, value:",
+                ));
+            }
+        },
+    };
+    if settings.is_empty() { Err(empty()) } else { Ok(settings) }
+}
+
+/// `None` for what JSON cannot say (a value without a kind, a number that is not finite), and for an empty
+/// name: the mark of text that happened to decode.
+fn from_struct(fields: prost_types::Struct) -> Option<Map<String, Value>> {
+    fields
+        .fields
+        .into_iter()
+        .map(|(name, value)| (!name.is_empty()).then_some((name, from_value(value)?)))
+        .collect()
+}
+
+fn from_value(value: prost_types::Value) -> Option<Value> {
+    Some(match value.kind? {
+        Kind::NullValue(_) => Value::Null,
+        Kind::NumberValue(number) => from_double(number)?,
+        Kind::StringValue(text) => Value::String(text),
+        Kind::BoolValue(value) => Value::Bool(value),
+        Kind::StructValue(fields) => Value::Object(from_struct(fields)?),
+        Kind::ListValue(list) => {
+            Value::Array(list.values.into_iter().map(from_value).collect::<Option<_>>()?)
+        }
+    })
+}
+
+/// A double that is whole is an integer again, as it was in the operator's YAML.
+fn from_double(number: f64) -> Option<Value> {
+    let text = number.to_string();
+    match text.parse::<i64>() {
+        Ok(integer) => Some(Value::Number(integer.into())),
+        Err(_) => Number::from_f64(number).map(Value::Number),
+    }
+}

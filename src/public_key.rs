@@ -1,0 +1,167 @@
+//! The `public_key` setting: what an operator pasted, to a key; or words for what it is instead.
+
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
+use spki::der::Decode;
+use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
+
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
+const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+
+/// Bits of the smallest RSA modulus (RFC 7518 section 3.3) and of the largest that is worth its time.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+/// A fault and its remedy, in words for the operator.
+pub(crate) type Fault = (String, String);
+
+/// Reads the setting as the key of `algorithm`: a PEM, or the secret of an HS* algorithm.
+pub(crate) fn parse(text: &str, algorithm: Algorithm) -> Result<DecodingKey, Fault> {
+    if algorithm.family() == AlgorithmFamily::Hmac {
+        parse_secret(text, algorithm)
+    } else {
+        parse_pem(text, algorithm)
+    }
+}
+
+fn parse_secret(text: &str, algorithm: Algorithm) -> Result<DecodingKey, Fault> {
+    let smallest = match algorithm {
+        Algorithm::HS384 => 48,
+        Algorithm::HS512 => 64,
+        _ => 32,
+    };
+    if text.contains("-----BEGIN") || ssh_type(text).is_some() {
+        return Err((
+            format!("is a PEM or SSH key, and {algorithm:?} takes a shared secret"),
+            "write the secret, or set algorithm to the one that the key is for (RS256, ES256, EdDSA, ..)"
+                .into(),
+        ));
+    }
+    if text.len() < smallest {
+        return Err((
+            format!(
+                "is a secret of {} bytes, and {algorithm:?} needs {smallest} or more (RFC 7518 3.2)",
+                text.len()
+            ),
+            format!(
+                "give the issuer and this filter a new one, for example from: openssl rand -base64 {smallest}"
+            ),
+        ));
+    }
+    Ok(DecodingKey::from_secret(text.as_bytes()))
+}
+
+fn parse_pem(text: &str, algorithm: Algorithm) -> Result<DecodingKey, Fault> {
+    if let Some(kind) = ssh_type(text) {
+        return Err((
+            format!("is an SSH key ({kind})"),
+            "give it as PEM: ssh-keygen -e -m PKCS8 -f key.pub".into(),
+        ));
+    }
+    if text.contains("-----BEGIN") && text.contains("\\n") {
+        return Err((
+            "is a PEM with \\n written out where its lines should end".into(),
+            "write it as a YAML block (public_key: |) with real line ends".into(),
+        ));
+    }
+    let blocks = pem::parse_many(text).map_err(|_| not_a_key())?;
+    let block = match blocks.as_slice() {
+        [] => return Err(not_a_key()),
+        [block] => block,
+        _ => return Err(("holds more than one PEM block".into(), "give the one public key".into())),
+    };
+    match block.tag() {
+        "PUBLIC KEY" => parse_spki(block.contents(), algorithm),
+        "RSA PUBLIC KEY" => parse_rsa(block.contents(), algorithm),
+        "CERTIFICATE" => Err((
+            "is an X.509 certificate".into(),
+            "give the public key in it: openssl x509 -in cert.pem -pubkey -noout".into(),
+        )),
+        tag if tag.ends_with("PRIVATE KEY") => Err((
+            "is a private key, which must never leave the token issuer".into(),
+            "give its public half: openssl pkey -in key.pem -pubout".into(),
+        )),
+        _ => Err((
+            "is a PEM, but not of a public key".into(),
+            "give a PEM that begins with -----BEGIN PUBLIC KEY-----".into(),
+        )),
+    }
+}
+
+fn parse_spki(der: &[u8], algorithm: Algorithm) -> Result<DecodingKey, Fault> {
+    let info = SubjectPublicKeyInfoRef::from_der(der).map_err(|_| not_a_key())?;
+    let bits = info.subject_public_key.as_bytes().ok_or_else(not_a_key)?;
+    if info.algorithm.oid == RSA {
+        return parse_rsa(bits, algorithm);
+    }
+    let curve = || info.algorithm.parameters_oid().ok();
+    let (kind, fits) = match info.algorithm.oid {
+        EC if curve() == Some(P256) => {
+            ("an EC key on P-256, which is for ES256", algorithm == Algorithm::ES256)
+        }
+        EC if curve() == Some(P384) => {
+            ("an EC key on P-384, which is for ES384", algorithm == Algorithm::ES384)
+        }
+        EC => ("an EC key on a curve other than P-256 and P-384", false),
+        ED25519 => ("an Ed25519 key, which is for EdDSA", algorithm == Algorithm::EdDSA),
+        RSA_PSS => ("an RSA key that is marked for PSS only, which few libraries read", false),
+        _ => ("a key of an unknown kind", false),
+    };
+    if !fits {
+        return Err(wrong_kind(kind, algorithm));
+    }
+    let key = if algorithm == Algorithm::EdDSA {
+        DecodingKey::from_ed_der(bits)
+    } else {
+        DecodingKey::from_ec_der(bits)
+    };
+    Ok(key)
+}
+
+fn parse_rsa(der: &[u8], algorithm: Algorithm) -> Result<DecodingKey, Fault> {
+    let key = rsa::pkcs1::RsaPublicKeyRef::from_der(der).map_err(|_| not_a_key())?;
+    if algorithm.family() != AlgorithmFamily::Rsa {
+        return Err(wrong_kind(
+            "an RSA key, which is for RS256, RS384, RS512, PS256, PS384, PS512",
+            algorithm,
+        ));
+    }
+    let bits = bit_length(key.modulus.as_bytes());
+    if !RSA_BITS.contains(&bits) {
+        return Err((
+            format!(
+                "is an RSA key of {bits} bits, and it must have {} to {} (RFC 7518 3.3)",
+                RSA_BITS.start(),
+                RSA_BITS.end()
+            ),
+            "have the issuer sign with a new key, for example from: openssl genrsa 2048".into(),
+        ));
+    }
+    Ok(DecodingKey::from_rsa_der(der))
+}
+
+fn bit_length(big_endian: &[u8]) -> usize {
+    let zeros: u32 = big_endian.first().map_or(0, |byte| byte.leading_zeros());
+    big_endian.len().saturating_mul(8).saturating_sub(usize::try_from(zeros).unwrap_or_default())
+}
+
+fn ssh_type(text: &str) -> Option<&str> {
+    let kind = text.split_whitespace().next()?;
+    (kind.starts_with("ssh-") || kind.starts_with("ecdsa-sha2-") || kind.starts_with("sk-")).then_some(kind)
+}
+
+fn not_a_key() -> Fault {
+    (
+        "is not a PEM public key".into(),
+        "give a PEM that begins with -----BEGIN PUBLIC KEY----- (or -----BEGIN RSA PUBLIC KEY-----)".into(),
+    )
+}
+
+fn wrong_kind(kind: &str, algorithm: Algorithm) -> Fault {
+    (
+        format!("is {kind}, and algorithm is {algorithm:?}"),
+        "change algorithm, or give the key that it needs".into(),
+    )
+}

@@ -1,0 +1,109 @@
+//! Why a request is not who its token says, in words for the log and codes for metrics and tests.
+//!
+//! A [`Rejection`] never holds token bytes, claims or keys: numbers at most.
+
+/// The reason why a request carries no proven identity.
+///
+/// The client is never told which; the proxy's log is (at debug level, by [`code`](Self::code)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// The token header is absent or empty.
+    NoToken,
+    /// The `Authorization` header is of a scheme that is not in `auth_type` (RFC 9110 section 11.1).
+    ForeignScheme,
+    /// More than one token, or more than one token header field.
+    MultipleTokens,
+    /// The token is longer than [`MAX_TOKEN_BYTES`](crate::credentials::MAX_TOKEN_BYTES); it was not parsed.
+    TokenTooLong,
+    /// Not three parts separated by dots (RFC 7515 section 3.1).
+    NotThreeParts,
+    /// A part is not canonical base64url without padding (RFC 7515 section 2).
+    NotBase64Url,
+    /// The JOSE header is not a JSON object with unique names (RFC 7515 section 4).
+    HeaderNotJson,
+    /// `alg` is missing or is not the configured one (RFC 8725 section 3.1).
+    AlgNotAllowed,
+    /// `kid` is not a string (RFC 7515 section 4.1.4).
+    KidNotString,
+    /// `crit` is present; this filter implements no extension (RFC 7515 section 4.1.11).
+    CriticalExtension,
+    /// `b64` is false: the payload is not base64url-encoded (RFC 7797).
+    UnencodedPayload,
+    /// The signature does not match the token and the key.
+    BadSignature,
+    /// The claims are not a JSON object with unique names (RFC 7519 sections 4 and 7.2).
+    ClaimsNotJson,
+    /// `exp`, `nbf` or `iat` is not a non-negative number (RFC 7519 section 2, `NumericDate`).
+    NotNumericDate,
+    /// `exp` has passed (RFC 7519 section 4.1.4).
+    Expired,
+    /// `nbf` is in the future (RFC 7519 section 4.1.5).
+    NotYetValid,
+    /// `iat` is in the future (RFC 7519 section 4.1.6; `kinto_jwt` refuses it too).
+    IssuedInFuture,
+    /// `audience` is configured and the token has no `aud` (RFC 7519 section 4.1.3).
+    AudienceMissing,
+    /// `aud` names none of the configured audiences, or is neither a string nor a list of strings.
+    AudienceMismatch,
+    /// The token is for some audience and none is configured (RFC 7519 section 4.1.3).
+    AudienceUnexpected,
+    /// `sub` is not a string (RFC 7519 section 4.1.2).
+    SubjectNotString,
+    /// `jti` is not a string (RFC 7519 section 4.1.7).
+    JwtIdNotString,
+    /// The token has no claim of the name in `userIdTokenKey`.
+    NoUserIdClaim,
+    /// The user id claim is neither a string nor an integer nor a boolean.
+    UserIdType,
+    /// The user id is empty: Kinto would log `kinto_jwt:` in.
+    UserIdEmpty,
+    /// The user id has a character above U+00FF, which a header cannot carry to WSGI (PEP 3333).
+    UserIdNotLatin1,
+    /// The user id has a control character (RFC 9110 section 5.5).
+    UserIdControl,
+    /// The user id begins or ends with white space, which HTTP would trim (RFC 9110 section 5.5).
+    UserIdOuterSpace,
+}
+
+impl Rejection {
+    /// A stable name for metrics and tests.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NoToken => "no_token",
+            Self::ForeignScheme => "foreign_scheme",
+            Self::MultipleTokens => "multiple_tokens",
+            Self::TokenTooLong => "token_too_long",
+            Self::NotThreeParts => "not_three_parts",
+            Self::NotBase64Url => "not_base64url",
+            Self::HeaderNotJson => "header_not_json",
+            Self::AlgNotAllowed => "alg_not_allowed",
+            Self::KidNotString => "kid_not_string",
+            Self::CriticalExtension => "critical_extension",
+            Self::UnencodedPayload => "unencoded_payload",
+            Self::BadSignature => "bad_signature",
+            Self::ClaimsNotJson => "claims_not_json",
+            Self::NotNumericDate => "not_numeric_date",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::IssuedInFuture => "issued_in_future",
+            Self::AudienceMissing => "audience_missing",
+            Self::AudienceMismatch => "audience_mismatch",
+            Self::AudienceUnexpected => "audience_unexpected",
+            Self::SubjectNotString => "subject_not_string",
+            Self::JwtIdNotString => "jwt_id_not_string",
+            Self::NoUserIdClaim => "no_user_id_claim",
+            Self::UserIdType => "user_id_type",
+            Self::UserIdEmpty => "user_id_empty",
+            Self::UserIdNotLatin1 => "user_id_not_latin1",
+            Self::UserIdControl => "user_id_control",
+            Self::UserIdOuterSpace => "user_id_outer_space",
+        }
+    }
+
+    /// Whether the request brought no token at all, as opposed to one that is invalid.
+    #[must_use]
+    pub const fn is_missing(self) -> bool {
+        matches!(self, Self::NoToken | Self::ForeignScheme)
+    }
+}

@@ -1,0 +1,136 @@
+//! A token in parts: JWS Compact Serialization (RFC 7515 section 3.1), nothing verified yet.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use crate::json;
+use crate::rejection::Rejection;
+
+/// A well-formed compact JWS that no key has been tried on.
+///
+/// `jwk`, `jku`, `x5u` and `x5c` are not here: a key never comes from the token that it is to verify.
+#[derive(Debug)]
+pub struct Token<'t> {
+    header: Value,
+    signing_input: &'t [u8],
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+impl<'t> Token<'t> {
+    /// Takes a token apart and refuses what RFC 7515 or this filter does not know how to trust.
+    pub fn parse(token: &'t [u8]) -> Result<Self, Rejection> {
+        let mut parts = token.split(|byte| *byte == b'.');
+        let (Some(header), Some(payload), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Rejection::NotThreeParts);
+        };
+        let signing_input =
+            token.get(..token.len().saturating_sub(signature.len()).saturating_sub(1)).unwrap_or_default();
+        Ok(Self {
+            header: parse_header(&decode(header)?)?,
+            signing_input,
+            payload: decode(payload)?,
+            signature: decode(signature)?,
+        })
+    }
+
+    /// The `alg` header parameter (RFC 7515 section 4.1.1), if it is a string.
+    #[must_use]
+    pub fn alg(&self) -> Option<&str> {
+        self.header.get("alg")?.as_str()
+    }
+
+    /// The octets that the signature is over (RFC 7515 section 5.2, step 8).
+    #[must_use]
+    pub fn signing_input(&self) -> &'t [u8] {
+        self.signing_input
+    }
+
+    /// The decoded payload. To be trusted only once the signature is verified.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// The decoded signature.
+    #[must_use]
+    pub fn signature(&self) -> &Vec<u8> {
+        &self.signature
+    }
+}
+
+fn parse_header(header: &[u8]) -> Result<Value, Rejection> {
+    let header = json::parse_object(header).map_err(|_| Rejection::HeaderNotJson)?;
+    if header.get("crit").is_some() {
+        return Err(Rejection::CriticalExtension);
+    }
+    if header.get("b64") == Some(&Value::Bool(false)) {
+        return Err(Rejection::UnencodedPayload);
+    }
+    if !header.get("kid").is_none_or(Value::is_string) {
+        return Err(Rejection::KidNotString);
+    }
+    Ok(header)
+}
+
+/// Without padding, without other characters, and with the unused bits zero: one text for one value.
+fn decode(part: &[u8]) -> Result<Vec<u8>, Rejection> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| Rejection::NotBase64Url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(header: &str) -> Result<(), Rejection> {
+        let token = format!("{}.e30.c2ln", URL_SAFE_NO_PAD.encode(header));
+        Token::parse(token.as_bytes()).map(|_| ())
+    }
+
+    #[test]
+    fn a_token_has_three_parts_of_canonical_base64url() {
+        let token = Token::parse(b"eyJhbGciOiJSUzI1NiJ9.e30.c2ln").unwrap();
+        assert_eq!(token.alg(), Some("RS256"));
+        assert_eq!(token.signing_input(), b"eyJhbGciOiJSUzI1NiJ9.e30");
+        assert_eq!(token.payload(), b"{}");
+        assert_eq!(token.signature(), b"sig");
+        for (text, rejection) in [
+            ("", Rejection::NotThreeParts),
+            ("e30", Rejection::NotThreeParts),
+            ("e30.e30", Rejection::NotThreeParts),
+            ("e30.e30.e30.e30", Rejection::NotThreeParts),
+            (".e30.e30.e30", Rejection::NotThreeParts),
+            ("e30=.e30.e30", Rejection::NotBase64Url),
+            ("e30.e30.c2ln ", Rejection::NotBase64Url),
+            (" e30.e30.c2ln", Rejection::NotBase64Url),
+            ("e30.e30.c2l+", Rejection::NotBase64Url),
+            ("e30.e30.c2l/", Rejection::NotBase64Url),
+            ("e30.e30.c2l!", Rejection::NotBase64Url),
+            ("e30.e30.YR", Rejection::NotBase64Url),
+            ("e30.e30.Y", Rejection::NotBase64Url),
+            ("..", Rejection::HeaderNotJson),
+        ] {
+            assert_eq!(Token::parse(text.as_bytes()).unwrap_err(), rejection, "{text}");
+        }
+        assert!(Token::parse(b"\xff.\xff.\xff").is_err());
+    }
+
+    #[test]
+    fn the_header_is_an_object_without_extensions() {
+        for (header, result) in [
+            (r#"{"alg":"RS256","ver":1,"x5c":[{}],"jwk":{"kty":"RSA"},"b64":true,"kid":"","typ":5}"#, Ok(())),
+            (r#"["RS256"]"#, Err(Rejection::HeaderNotJson)),
+            ("null", Err(Rejection::HeaderNotJson)),
+            (r#"{"alg":"none","alg":"RS256"}"#, Err(Rejection::HeaderNotJson)),
+            (r#"{"alg":"RS256","crit":null}"#, Err(Rejection::CriticalExtension)),
+            (r#"{"alg":"RS256","crit":["b64"],"b64":true}"#, Err(Rejection::CriticalExtension)),
+            (r#"{"alg":"RS256","b64":false}"#, Err(Rejection::UnencodedPayload)),
+            (r#"{"alg":"RS256","kid":5}"#, Err(Rejection::KidNotString)),
+        ] {
+            assert_eq!(parse(header), result, "{header}");
+        }
+    }
+}
