@@ -18,6 +18,10 @@ use crate::user_id::{UserId, UserIdClaim};
 /// Seconds: more than a day of leeway is a mistake in the unit.
 const MAX_LEEWAY: u64 = 86_400;
 
+/// Schemes whose credentials WebOb reads as parameters, so that no token was ever found in them
+/// (`webob/descriptors.py`, `known_auth_schemes`).
+const PARAMETER_SCHEMES: [&str; 6] = ["Digest", "WSSE", "HMACDigest", "GoogleLogin", "Cookie", "OpenID"];
+
 /// Every setting, in one place for the error on an unknown one.
 const SETTINGS: [&str; 12] = [
     "public_key",
@@ -119,6 +123,17 @@ fn credentials(settings: &mut Settings) -> Result<Credentials, ConfigError> {
         return Err(error(
             "auth_type",
             "has a scheme with characters other than letters, digits and !#$%&'*+-.^_`|~ (RFC 9110 11.1)",
+            "write for example JWT or Bearer",
+        ));
+    }
+    if let Some(scheme) =
+        schemes.iter().find(|scheme| PARAMETER_SCHEMES.iter().any(|p| p.eq_ignore_ascii_case(scheme)))
+    {
+        return Err(error(
+            "auth_type",
+            format!(
+                "has {scheme}, a scheme of parameters and not of one token (kinto_jwt never found one in it)"
+            ),
             "write for example JWT or Bearer",
         ));
     }

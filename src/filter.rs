@@ -38,14 +38,14 @@ impl RootContext for Root {
             Ok(config) => {
                 if !config.rules.enforced {
                     warn!(
-                        "kinto-jwt-filter: VERIFYTOKEN IS FALSE: EVERY TOKEN IS BELIEVED, SIGNED OR NOT. FOR DEVELOPMENT ONLY."
+                        "VERIFYTOKEN IS FALSE: EVERY TOKEN IS BELIEVED, SIGNED OR NOT. FOR DEVELOPMENT ONLY."
                     );
                 }
                 self.gate = Some(Rc::new(Gate::new(config)));
                 true
             }
             Err(reason) => {
-                error!("kinto-jwt-filter: configuration refused: {reason}");
+                error!("configuration refused: {reason}");
                 false
             }
         }
@@ -87,7 +87,7 @@ impl HttpContext for Filter {
         }
         let decision = gate.decide(values(&headers, config.credentials.header()), self.now());
         if let Some(rejection) = decision.rejection {
-            debug!("kinto-jwt-filter: {}", rejection.code());
+            debug!("{}", rejection.code());
         }
         if decision.remove_token {
             self.set_http_request_header_bytes(config.credentials.header(), None);
@@ -167,7 +167,7 @@ impl Filter {
     }
 
     fn refuse(&mut self, refusal: Refusal) -> Action {
-        debug!("kinto-jwt-filter: {}", refusal.code());
+        debug!("{}", refusal.code());
         self.batch = None;
         let Answer { status, body } = refusal.answer();
         self.send_http_response(

@@ -1,0 +1,96 @@
+//! A client that sends whatever bytes it is told to: HTTP libraries refuse to send hostile ones.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::Value;
+
+pub(crate) type Headers = Vec<(String, Vec<u8>)>;
+
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Response {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|e| panic!("{e}: {} {}", self.status, String::from_utf8_lossy(&self.body)))
+    }
+
+    /// `user.id` of Kinto's root answer, or what there is instead.
+    pub(crate) fn user(&self) -> String {
+        if self.status != 200 {
+            return format!("HTTP {}", self.status);
+        }
+        user(&self.json())
+    }
+}
+
+pub(crate) fn user(root: &Value) -> String {
+    root["user"]["id"].as_str().unwrap_or("anonymous").to_owned()
+}
+
+/// Sends these bytes and reads until the server closes; `None` when it closes without an answer.
+pub(crate) fn exchange(port: u16, request: &[u8]) -> Option<Response> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    // The server may answer and close before it has read all.
+    let _ = stream.write_all(request);
+    let mut answer = Vec::new();
+    let mut chunk = [0; 65_536];
+    while let Ok(read @ 1..) = stream.read(&mut chunk) {
+        answer.extend_from_slice(&chunk[..read]);
+    }
+    let split = answer.windows(4).position(|w| w == b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(&answer[..split]).into_owned();
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    let mut body = answer[split + 4..].to_vec();
+    if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+        body = dechunk(&body);
+    }
+    Some(Response { status, head, body })
+}
+
+fn dechunk(mut rest: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Some(end) = rest.windows(2).position(|w| w == b"\r\n") {
+        let size = usize::from_str_radix(std::str::from_utf8(&rest[..end]).unwrap(), 16).unwrap();
+        let start = end + 2;
+        body.extend_from_slice(&rest[start..start + size]);
+        rest = &rest[start + size + 2..];
+        if size == 0 {
+            break;
+        }
+    }
+    body
+}
+
+/// One request as bytes, `Connection: close`.
+pub(crate) fn bytes(method: &str, path: &[u8], headers: &[(String, Vec<u8>)], body: &[u8]) -> Vec<u8> {
+    let mut request =
+        [method.as_bytes(), b" ", path, b" HTTP/1.1\r\nHost: kinto\r\nConnection: close\r\n"].concat();
+    for (name, value) in headers {
+        request.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
+    }
+    if !body.is_empty() {
+        request.extend(format!("Content-Length: {}\r\n", body.len()).into_bytes());
+    }
+    request.extend(b"\r\n");
+    request.extend(body);
+    request
+}
+
+pub(crate) fn get(port: u16, path: &str, headers: &[(String, Vec<u8>)]) -> Response {
+    exchange(port, &bytes("GET", path.as_bytes(), headers, b"")).expect("an answer")
+}
+
+pub(crate) fn header(name: &str, value: impl AsRef<[u8]>) -> (String, Vec<u8>) {
+    (name.to_owned(), value.as_ref().to_vec())
+}
+
+pub(crate) fn authorization(token: &str) -> (String, Vec<u8>) {
+    header("Authorization", format!("JWT {token}"))
+}

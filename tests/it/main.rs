@@ -1,0 +1,10 @@
+//! The tests that need more than one file: the decision table natively and through the real Envoy to the
+//! real Kinto, parity with the real `kinto_jwt`, batches, hostile bytes, configurations.
+//!
+//! They fail, and say what to run, when something that `make test` sets up is missing.
+
+mod decisions;
+mod http;
+mod servers;
+mod table;
+mod tokens;

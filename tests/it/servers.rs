@@ -1,0 +1,236 @@
+//! The real Envoy and the real Kinto as child processes on free ports, stopped when dropped.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::http;
+
+pub(crate) fn project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// A file that `make test` has made, or the advice to run it.
+fn made(path: &str) -> PathBuf {
+    let path = project(path);
+    assert!(path.exists(), "{} is missing: run `make test`, which makes it", path.display());
+    path
+}
+
+/// A free port, for servers that cannot be told to take one.
+pub(crate) fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A child process that ends with the test.
+pub(crate) struct Process(Child);
+
+impl Process {
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}")))
+    }
+
+    pub(crate) fn exited(&mut self) -> Option<i32> {
+        self.0.try_wait().unwrap().map(|status| status.code().unwrap_or(-1))
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+pub(crate) fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = ready() {
+            return value;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "no {what} after 60 s");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+pub(crate) fn wait_for_port(port: u16) {
+    wait_for("server", || TcpStream::connect(("127.0.0.1", port)).ok());
+}
+
+/// Several Kinto applications in one process, each with its own policy settings and port.
+pub(crate) struct Kinto {
+    ports: HashMap<String, u16>,
+    _process: Process,
+}
+
+impl Kinto {
+    /// Starts one application for each name, with these Kinto settings over the defaults.
+    pub(crate) fn start(applications: &Value, python_path: Option<&str>) -> Self {
+        let mut command = Command::new(made(".venv/bin/python"));
+        command.arg(project("tests/it/serve_kinto.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.stderr(Stdio::null());
+        if let Some(path) = python_path {
+            command.env("PYTHONPATH", made(path));
+        }
+        let mut process = Process::spawn(&mut command);
+        process.0.stdin.take().unwrap().write_all(applications.to_string().as_bytes()).unwrap();
+        let mut line = String::new();
+        BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let ports =
+            serde_json::from_str(&line).unwrap_or_else(|e| panic!("Kinto did not start ({e}): {line}"));
+        Self { ports, _process: process }
+    }
+
+    /// One Kinto as `envoy/kinto.ini` configures it.
+    pub(crate) fn behind_envoy() -> Self {
+        Self::start(&json!({"kinto": {"ini": project("envoy/kinto.ini")}}), None)
+    }
+
+    pub(crate) fn port(&self, name: &str) -> u16 {
+        self.ports[name]
+    }
+}
+
+pub(crate) fn module() -> PathBuf {
+    made("target/wasm32-wasip1/release/kinto_jwt_filter.wasm")
+}
+
+/// `envoy/envoy.yaml`, made to run beside others: free ports, the module by its full path.
+pub(crate) fn demo_config(kinto: u16) -> Value {
+    let text = std::fs::read_to_string(project("envoy/envoy.yaml")).unwrap();
+    let mut config: Value = serde_yaml_ng::from_str(&text).unwrap();
+    *config.pointer_mut("/admin/address/socket_address/port_value").unwrap() = json!(0);
+    let listener = config.pointer_mut("/static_resources/listeners/0").unwrap();
+    *listener.pointer_mut("/address/socket_address/port_value").unwrap() = json!(0);
+    *wasm(listener).pointer_mut("/vm_config/code/local/filename").unwrap() = json!(module());
+    let cluster = config.pointer_mut("/static_resources/clusters/0/load_assignment").unwrap();
+    *cluster.pointer_mut("/endpoints/0/lb_endpoints/0/endpoint/address/socket_address/port_value").unwrap() =
+        json!(kinto);
+    config
+}
+
+/// The connection manager of a listener.
+pub(crate) fn manager(listener: &mut Value) -> &mut Value {
+    listener.pointer_mut("/filter_chains/0/filters/0/typed_config").unwrap()
+}
+
+/// The plugin of a listener.
+pub(crate) fn wasm(listener: &mut Value) -> &mut Value {
+    manager(listener).pointer_mut("/http_filters/0/typed_config/config").unwrap()
+}
+
+/// The example with a listener for each of these plugin configurations.
+pub(crate) fn config_of(kinto: u16, plugins: &[(&str, Value)]) -> Value {
+    let mut config = demo_config(kinto);
+    let example = config["static_resources"]["listeners"][0].clone();
+    let listeners = plugins.iter().map(|(name, configuration)| {
+        let mut listener = example.clone();
+        listener["name"] = json!(name);
+        manager(&mut listener)["stat_prefix"] = json!(name);
+        manager(&mut listener)["access_log"] = json!([]);
+        wasm(&mut listener)["configuration"] = configuration.clone();
+        listener
+    });
+    config["static_resources"]["listeners"] = listeners.collect();
+    config
+}
+
+/// Settings as an operator writes them: native YAML.
+pub(crate) fn as_struct(settings: &Value) -> Value {
+    json!({"@type": "type.googleapis.com/google.protobuf.Struct", "value": settings})
+}
+
+/// Settings as JSON text, which is also what Istio sends.
+pub(crate) fn as_string(settings: &str) -> Value {
+    json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": settings})
+}
+
+pub(crate) struct Envoy {
+    pub(crate) admin: u16,
+    ports: HashMap<String, u16>,
+    log: PathBuf,
+    process: Process,
+    pub(crate) dir: TempDir,
+}
+
+impl Envoy {
+    /// Starts Envoy; its log when it does not come up.
+    pub(crate) fn try_start(config: &Value) -> Result<Self, String> {
+        let dir = TempDir::new().unwrap();
+        Self::try_start_in(dir, config)
+    }
+
+    pub(crate) fn try_start_in(dir: TempDir, config: &Value) -> Result<Self, String> {
+        let (file, log) = (dir.path().join("envoy.yaml"), dir.path().join("envoy.log"));
+        let address = dir.path().join("admin");
+        std::fs::write(&file, config.to_string()).unwrap();
+        let mut command = Command::new(made(".venv/bin/envoy"));
+        command.arg("--config-path").arg(&file).arg("--admin-address-path").arg(&address).args([
+            "--use-dynamic-base-id",
+            "--concurrency",
+            "1",
+            "--log-level",
+            "info",
+            "--component-log-level",
+            "wasm:debug",
+        ]);
+        let output = std::fs::File::create(&log).unwrap();
+        command.stdout(output.try_clone().unwrap()).stderr(output);
+        let mut process = Process::spawn(&mut command);
+        let admin = wait_for("Envoy", || {
+            if process.exited().is_some() {
+                return Some(None);
+            }
+            let text = std::fs::read_to_string(&address).ok()?;
+            let admin: u16 = text.rsplit(':').next()?.parse().ok()?;
+            let ready = http::exchange(admin, &http::bytes("GET", b"/ready", &[], b""));
+            (ready?.status == 200).then_some(Some(admin))
+        });
+        let Some(admin) = admin else { return Err(std::fs::read_to_string(&log).unwrap()) };
+        let mut envoy = Self { admin, ports: HashMap::new(), log, process, dir };
+        envoy.ports = envoy.listeners();
+        Ok(envoy)
+    }
+
+    pub(crate) fn start(config: &Value) -> Self {
+        Self::try_start(config).unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
+    }
+
+    fn listeners(&self) -> HashMap<String, u16> {
+        let listeners = http::get(self.admin, "/listeners?format=json", &[]).json();
+        let listeners = listeners["listener_statuses"].as_array().cloned().unwrap_or_default();
+        let port = |listener: &Value| {
+            let port = listener["local_address"]["socket_address"]["port_value"].as_u64().unwrap();
+            (listener["name"].as_str().unwrap().to_owned(), u16::try_from(port).unwrap())
+        };
+        listeners.iter().map(port).collect()
+    }
+
+    pub(crate) fn port(&self, listener: &str) -> u16 {
+        self.ports[listener]
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// The value of a counter or gauge.
+    pub(crate) fn stat(&self, name: &str) -> u64 {
+        let stats = http::get(self.admin, &format!("/stats?filter=^{name}$&format=json"), &[]).json();
+        stats["stats"][0]["value"].as_u64().unwrap_or(0)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+}

@@ -1,0 +1,83 @@
+//! Tokens signed by ring, with every part under the test's control.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::rand::SystemRandom;
+use ring::signature::{self, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
+use ring::{hmac, signature::KeyPair};
+use serde_json::{Value, json};
+
+/// The secret of the HS* tests.
+pub(crate) const SECRET: &str = "correct-horse-battery-staple-0123456789-correct-horse-battery-staple";
+
+pub(crate) fn b64(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// A file of `tests/keys`.
+pub(crate) fn key_file(name: &str) -> String {
+    let path = format!("{}/tests/keys/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+pub(crate) fn public_key(name: &str) -> String {
+    key_file(&format!("{name}.pub.pem"))
+}
+
+fn private_key(name: &str) -> Vec<u8> {
+    pem::parse(key_file(&format!("{name}.key.pem"))).unwrap().into_contents()
+}
+
+/// Signs with the private key of this name, or with these bytes as the secret of an HS* algorithm.
+pub(crate) fn sign(alg: &str, key: &str, message: &[u8]) -> Vec<u8> {
+    let random = SystemRandom::new();
+    let rsa = |encoding: &'static dyn signature::RsaEncoding| {
+        let pair = RsaKeyPair::from_pkcs8(&private_key(key)).unwrap();
+        let mut signed = vec![0; pair.public().modulus_len()];
+        pair.sign(encoding, &random, message, &mut signed).unwrap();
+        signed
+    };
+    let ecdsa = |algorithm| {
+        let pair = EcdsaKeyPair::from_pkcs8(algorithm, &private_key(key), &random).unwrap();
+        pair.sign(&random, message).unwrap().as_ref().to_vec()
+    };
+    let mac = |algorithm| hmac::sign(&hmac::Key::new(algorithm, key.as_bytes()), message).as_ref().to_vec();
+    match alg {
+        "RS256" => rsa(&signature::RSA_PKCS1_SHA256),
+        "RS384" => rsa(&signature::RSA_PKCS1_SHA384),
+        "RS512" => rsa(&signature::RSA_PKCS1_SHA512),
+        "PS256" => rsa(&signature::RSA_PSS_SHA256),
+        "PS384" => rsa(&signature::RSA_PSS_SHA384),
+        "PS512" => rsa(&signature::RSA_PSS_SHA512),
+        "ES256" => ecdsa(&signature::ECDSA_P256_SHA256_FIXED_SIGNING),
+        "ES384" => ecdsa(&signature::ECDSA_P384_SHA384_FIXED_SIGNING),
+        "ES256-DER" => ecdsa(&signature::ECDSA_P256_SHA256_ASN1_SIGNING),
+        "EdDSA" => {
+            let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&private_key(key)).unwrap();
+            assert_eq!(pair.public_key().as_ref().len(), 32);
+            pair.sign(message).as_ref().to_vec()
+        }
+        "HS256" => mac(hmac::HMAC_SHA256),
+        "HS384" => mac(hmac::HMAC_SHA384),
+        "HS512" => mac(hmac::HMAC_SHA512),
+        "none" => Vec::new(),
+        _ => panic!("no algorithm {alg}"),
+    }
+}
+
+/// A compact JWS of exactly these two texts.
+pub(crate) fn jws(alg: &str, key: &str, header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
+    let input = format!("{}.{}", b64(header), b64(payload));
+    let signed = sign(alg, key, input.as_bytes());
+    format!("{input}.{}", b64(signed))
+}
+
+/// A token of the usual header with these claims.
+pub(crate) fn token(alg: &str, key: &str, claims: &Value) -> String {
+    jws(alg, key, json!({"typ": "JWT", "alg": alg}).to_string(), claims.to_string())
+}
+
+/// An RS256 token of the main test key.
+pub(crate) fn rs256(claims: &Value) -> String {
+    token("RS256", "rsa", claims)
+}
