@@ -12,6 +12,7 @@
 //! 5. What is not about identity stays as it was, byte for byte.
 
 use serde::Deserialize;
+use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::answer::Answer;
@@ -183,15 +184,17 @@ impl Gate {
     }
 
     /// Bytes to add to the Content-Length of a batch, for what its body may grow when it is rewritten: the
-    /// headers go to Kinto before the body is known. Mostly 0, since an identity is shorter than its token.
+    /// headers go to Kinto before the body is known, and spaces fill what was not needed.
+    ///
+    /// An identity is shorter than the token that it replaces; it is extra beside a token that stays, a header
+    /// of another scheme, or an empty one.
     #[must_use]
     pub fn batch_growth(&self, content_length: usize) -> usize {
         let config = self.config();
-        let value = config.unauthorized.as_ref().map_or(NOBODY, UserId::as_str);
-        let written = config.identity_header.name().len().saturating_add(json_len(value));
-        let per_request = written.saturating_sub(config.credentials.header().len().saturating_add(2));
+        let user_id = config.unauthorized.as_ref().map_or(NOBODY, UserId::as_str);
+        let member = json!({config.identity_header.name(): user_id}).to_string();
         let kept_tokens = if config.forward_token { content_length } else { 0 };
-        per_request.saturating_mul(USUAL_REQUESTS).saturating_add(kept_tokens)
+        member.len().saturating_mul(USUAL_REQUESTS).saturating_add(kept_tokens)
     }
 }
 
@@ -274,10 +277,6 @@ fn check_path(path: Option<&RawMember<'_>>) -> Result<(), Refusal> {
     let Some(path) = path else { return Ok(()) };
     let path: String = serde_json::from_str(path.text()).map_err(|_| Refusal::Shape)?;
     if reaches_batch(path.as_bytes()) { Err(Refusal::Nested) } else { Ok(()) }
-}
-
-fn json_len(text: &str) -> usize {
-    serde_json::to_string(text).map_or(0, |json| json.len())
 }
 
 impl RawObject<'_> {

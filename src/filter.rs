@@ -146,7 +146,7 @@ impl Filter {
             return Err(Refusal::TooLarge);
         }
         let content_length = declared.map(|length| length.saturating_add(self.gate.batch_growth(length)));
-        if let Some(length) = content_length.filter(|_| content_length != declared) {
+        if let Some(length) = content_length {
             self.set_http_request_header_bytes("content-length", Some(length.to_string().as_bytes()));
         }
         self.batch = Some(Batch { outer, content_length });

@@ -33,7 +33,7 @@ pub(crate) fn user(root: &Value) -> String {
     root["user"]["id"].as_str().unwrap_or("anonymous").to_owned()
 }
 
-/// Sends these bytes and reads until the server closes; `None` when it closes without an answer.
+/// Sends these bytes and reads one answer; `None` when it closes without an answer.
 pub(crate) fn exchange(port: u16, request: &[u8]) -> Option<Response> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
@@ -41,17 +41,30 @@ pub(crate) fn exchange(port: u16, request: &[u8]) -> Option<Response> {
     let _ = stream.write_all(request);
     let mut answer = Vec::new();
     let mut chunk = [0; 65_536];
-    while let Ok(read @ 1..) = stream.read(&mut chunk) {
+    while !is_complete(&answer)
+        && let Ok(read @ 1..) = stream.read(&mut chunk)
+    {
         answer.extend_from_slice(&chunk[..read]);
     }
-    let split = answer.windows(4).position(|w| w == b"\r\n\r\n")?;
-    let head = String::from_utf8_lossy(&answer[..split]).into_owned();
+    let (head, mut body) = split(&answer)?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    let mut body = answer[split + 4..].to_vec();
     if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
         body = dechunk(&body);
     }
     Some(Response { status, head, body })
+}
+
+fn split(answer: &[u8]) -> Option<(String, Vec<u8>)> {
+    let end = answer.windows(4).position(|w| w == b"\r\n\r\n")?;
+    Some((String::from_utf8_lossy(&answer[..end]).into_owned(), answer[end + 4..].to_vec()))
+}
+
+/// Whether all of the announced length is there: Envoy closes a second after an answer of its own.
+fn is_complete(answer: &[u8]) -> bool {
+    let Some((head, body)) = split(answer) else { return false };
+    let head = head.to_ascii_lowercase();
+    let length = head.split_once("content-length: ").and_then(|(_, rest)| rest.lines().next()?.parse().ok());
+    length.is_some_and(|length: usize| body.len() >= length)
 }
 
 fn dechunk(mut rest: &[u8]) -> Vec<u8> {
@@ -93,4 +106,21 @@ pub(crate) fn header(name: &str, value: impl AsRef<[u8]>) -> (String, Vec<u8>) {
 
 pub(crate) fn authorization(token: &str) -> (String, Vec<u8>) {
     header("Authorization", format!("JWT {token}"))
+}
+
+/// A POST in chunks (RFC 9112 section 7.1).
+pub(crate) fn chunked(path: &[u8], headers: &[(String, Vec<u8>)], body: &[u8]) -> Vec<u8> {
+    let mut headers = headers.to_vec();
+    headers.push(header("Transfer-Encoding", "chunked"));
+    let mut request = bytes("POST", path, &headers, b"");
+    for chunk in body.chunks(1000) {
+        request.extend(format!("{:x}\r\n", chunk.len()).into_bytes());
+        request.extend([chunk, b"\r\n"].concat());
+    }
+    request.extend(b"0\r\n\r\n");
+    request
+}
+
+pub(crate) fn post(port: u16, path: &str, headers: &[(String, Vec<u8>)], body: &[u8]) -> Response {
+    exchange(port, &bytes("POST", path.as_bytes(), headers, body)).expect("an answer")
 }

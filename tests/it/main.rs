@@ -3,8 +3,12 @@
 //!
 //! They fail, and say what to run, when something that `make test` sets up is missing.
 
+mod batches;
+mod configurations;
 mod decisions;
+mod hostile;
 mod http;
+mod peers;
 mod servers;
 mod table;
 mod tokens;

@@ -17,7 +17,7 @@ pub(crate) fn project(path: &str) -> PathBuf {
 }
 
 /// A file that `make test` has made, or the advice to run it.
-fn made(path: &str) -> PathBuf {
+pub(crate) fn made(path: &str) -> PathBuf {
     let path = project(path);
     assert!(path.exists(), "{} is missing: run `make test`, which makes it", path.display());
     path

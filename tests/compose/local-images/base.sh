@@ -25,9 +25,9 @@ if ! docker image inspect "$base" > /dev/null 2>&1; then
         --customize-hook='chroot "$1" groupmod --gid 999 postgres' \
         --customize-hook='chroot "$1" groupmod --gid 998 ssl-cert' \
         --customize-hook='cp /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/ca-certificates.crt"' \
-        --customize-hook="chroot \"\$1\" dpkg-query -W -f '\${Version}' postgresql-15 > '$work/postgres'" \
         bookworm "$work/base.tar" >&2
-    docker import --change "LABEL kinto-jwt-filter.postgres=$(cat "$work/postgres")" \
+    postgres=$(tar -xOf "$work/base.tar" ./var/lib/dpkg/status | sed -n '/^Package: postgresql-15$/,/^$/s/^Version: //p')
+    docker import --change "LABEL kinto-jwt-filter.postgres=$postgres" \
         --change "ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt PIP_DISABLE_PIP_VERSION_CHECK=1" \
         "$work/base.tar" "$base" > /dev/null
 fi

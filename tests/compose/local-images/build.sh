@@ -21,18 +21,25 @@ label_of() { docker image inspect --format "{{ index .Config.Labels \"$2\" }}" "
 # build DIR IMAGE BASE CONTENTS: the proxies and the index are this machine's own, if it has any.
 build() {
     there "$2" || echo "images: building $2 ($4)" >&2
-    docker build --quiet --tag "$2" --label "$label=$4" --build-arg "BASE=$3" --build-arg "VERSION=$(version "$2")" \
+    docker build --tag "$2" --label "$label=$4" --build-arg "BASE=$3" --build-arg "VERSION=$(version "$2")" \
         --build-arg http_proxy --build-arg https_proxy --build-arg no_proxy \
-        ${PIP_INDEX_URL:+--build-arg "PIP_INDEX_URL=$PIP_INDEX_URL"} "$1" > /dev/null
+        ${PIP_INDEX_URL:+--build-arg "PIP_INDEX_URL=$PIP_INDEX_URL"} "$1" > "$logs/$1" 2>&1 \
+        || { cat "$logs/$1" >&2; exit 1; }
 }
+
+logs=$(mktemp -d)
+trap 'rm -r "$logs"' EXIT
 
 # A registry that did not answer once is not asked again.
 stand_ins=
 for each in "$envoy" "$kinto" "$postgres"; do
     if there "$each"; then
         [ -z "$(label_of "$each" $label)" ] || stand_ins="$stand_ins $each"
-    elif [ -n "$stand_ins" ] || ! docker pull --quiet "$each" > /dev/null 2>&1; then
+    elif [ -n "$stand_ins" ]; then
         stand_ins="$stand_ins $each"
+    else
+        echo "images: pulling $each" >&2
+        docker pull --quiet "$each" > /dev/null || stand_ins="$stand_ins $each"
     fi
 done
 

@@ -1,0 +1,518 @@
+//! The batch endpoint: what is forged there, and what must go on working.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::decisions::now;
+use crate::http::{self, Headers, authorization, header};
+use crate::servers::{Envoy, Kinto, Process, as_struct, config_of, free_port, made, project, wait_for_port};
+use crate::tokens::{public_key, rs256};
+
+fn settings(more: Value) -> Value {
+    let mut settings = json!({"public_key": public_key("rsa")});
+    settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    settings
+}
+
+fn token(user: &str) -> String {
+    rs256(&json!({"sub": user, "exp": now() + 600}))
+}
+
+fn json_type() -> (String, Vec<u8>) {
+    header("Content-Type", "application/json")
+}
+
+/// Spellings of the identity header inside JSON, as they stand between the quotes.
+const SPELLINGS: [&str; 10] = [
+    "userId",
+    "userid",
+    "USERID",
+    "uSeRiD",
+    r"\u0075serId",
+    r"\u0055\u0053\u0045\u0052\u0049\u0044",
+    r"user\u0131d",
+    r"u\u017ferid",
+    "user\u{131}d",
+    "u\u{17f}er\u{131}d",
+];
+
+/// Ways to put a header into a batch body, NAME for its name.
+const SHAPES: [&str; 14] = [
+    r#"{"requests":[{"path":"/v1/","headers":{"NAME":"admin"}}]}"#,
+    r#"{"requests":[{"path":"/","headers":{"NAME":"admin"}},{"path":"/v1/","headers":{"NAME":"admin"}}]}"#,
+    r#"{"defaults":{"headers":{"NAME":"admin"}},"requests":[{"path":"/v1/"}]}"#,
+    r#"{"requests":[{"path":"/v1/"}],"defaults":{"headers":{"NAME":"admin"}}}"#,
+    r#"{"defaults":{"headers":{"NAME":"admin"}},"requests":[{"path":"/v1/","headers":{"NAME":"admin"}}]}"#,
+    r#"{"defaults":{"path":"/v1/","headers":{"NAME":"admin"}},"requests":[{},{}]}"#,
+    r#"{"requests":[{"path":"/v1/","headers":{},"headers":{"NAME":"admin"}}]}"#,
+    r#"{"requests":[{"path":"/v1/","headers":{"NAME":"admin"},"h\u0065aders":{"NAME":"admin"}}]}"#,
+    r#"{"requests":[{"path":"/"}],"requests":[{"path":"/v1/","headers":{"NAME":"admin"}}]}"#,
+    r#"{"requests":[{"path":"/v1/"}],"defaults":{},"defaults":{"headers":{"NAME":"admin"}}}"#,
+    r#"{"requests":[{"path":"/v1/","headers":{"NAME":"alice","NAME":"admin"}}]}"#,
+    r#"{"requests":[{"path":"/v1/","h\u0065aders":{"NAME":"admin"}}]}"#,
+    r#"{"r\u0065quests":[{"path":"/v1/","headers":{"NAME":"admin","Authorization":"JWT a.b.c"}}]}"#,
+    r#"{"requests":[{"path":"/v1/","headers":{"NAME":"admin","NAME ":"x"}}]}"#,
+];
+
+const FORGERY: &str = r#"{"requests":[{"path":"/v1/","headers":{"userId":"admin"}}]}"#;
+
+/// Paths that reach the endpoint in Kinto, or might.
+const PATHS: [&[u8]; 26] = [
+    b"/v1/batch",
+    b"/v1/batch?x",
+    b"/v1/batch?x=/y#z",
+    b"/v1/batch#x",
+    b"/v1/%62atch",
+    b"/v1/b%61tc%68",
+    b"//v1/batch",
+    b"///v1//batch",
+    b"/v1//batch",
+    b"/v1%2fbatch",
+    b"/v1%2Fbatch",
+    b"/%76%31/batch",
+    b"/v1/batch%0a",
+    b"/v1/batch%0A",
+    b"/v1/batch%0d",
+    b"/v1/batch%20",
+    b"/v1/batch%00",
+    b"/v1/ba\ttch",
+    b"/v1/batch;x",
+    b"/v1/./batch",
+    b"/v1/x/../batch",
+    b"/v1/%2e/batch",
+    b"/v1/batch/",
+    b"/v1/b%61tch/",
+    b"/batch",
+    b"/v1/%2562atch",
+];
+
+fn utf_16(text: &str, bom: bool) -> Vec<u8> {
+    let bom = bom.then_some(0xfeff_u16);
+    bom.into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect()
+}
+
+fn utf_32(text: &str) -> Vec<u8> {
+    text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect()
+}
+
+/// Every forgery, as the bytes of a request; `who` is the sender's own credential.
+fn forgeries(who: &[(String, Vec<u8>)]) -> Vec<Vec<u8>> {
+    let mut requests = Vec::new();
+    let with = |more: &[(String, Vec<u8>)]| [who, more].concat();
+    for spelling in SPELLINGS {
+        for shape in SHAPES {
+            let body = shape.replace("NAME", spelling);
+            requests.push(http::bytes("POST", b"/v1/batch", &with(&[json_type()]), body.as_bytes()));
+        }
+    }
+    for path in PATHS {
+        requests.push(http::bytes("POST", path, &with(&[json_type()]), FORGERY.as_bytes()));
+        requests.push(http::chunked(path, &with(&[]), FORGERY.as_bytes()));
+        // The same path as a sub-request, a batch within a batch.
+        let inner: Value = serde_json::from_str(FORGERY).unwrap();
+        let path = String::from_utf8_lossy(path).into_owned();
+        let outer = json!({"requests": [{"method": "POST", "path": path, "body": inner}]}).to_string();
+        requests.push(http::bytes("POST", b"/v1/batch", &with(&[json_type()]), outer.as_bytes()));
+        let outer = json!({"defaults": {"method": "POST", "path": path, "body": inner}, "requests": [{}]});
+        requests.push(http::bytes("POST", b"/v1/batch", &with(&[json_type()]), outer.to_string().as_bytes()));
+    }
+    for (charset, body) in [
+        ("utf-16", utf_16(FORGERY, true)),
+        ("utf-16le", utf_16(FORGERY, false)),
+        ("UTF-16-LE", utf_16(FORGERY, false)),
+        ("utf-32", [&[0xff, 0xfe, 0, 0][..], &utf_32(FORGERY)].concat()),
+        ("utf-32le", utf_32(FORGERY)),
+        ("utf-7", FORGERY.replace('u', "+AHU-").into_bytes()),
+        ("utf-7", FORGERY.as_bytes().to_vec()),
+        ("utf-8-sig", FORGERY.as_bytes().to_vec()),
+        ("utf-8-sig", format!("\u{feff}{FORGERY}").into_bytes()),
+        ("latin-1", FORGERY.as_bytes().to_vec()),
+        ("unicode_escape", FORGERY.replace('u', r"\x75").into_bytes()),
+        ("raw_unicode_escape", FORGERY.replace("user", r"\u0075ser").into_bytes()),
+    ] {
+        for style in [
+            format!("application/json; charset={charset}"),
+            format!("application/json;CHARSET=\"{charset}\""),
+            format!("application/json; charset=utf-8; charset={charset}"),
+            format!("application/json; x=;charset={charset}"),
+        ] {
+            requests.push(http::bytes("POST", b"/v1/batch", &with(&[header("Content-Type", style)]), &body));
+        }
+    }
+    for kind in
+        ["text/plain", "application/merge-patch+json", "application/json; charset=utf-8", "*/*", ";", "x"]
+    {
+        requests.push(http::bytes(
+            "POST",
+            b"/v1/batch",
+            &with(&[header("Content-Type", kind)]),
+            FORGERY.as_bytes(),
+        ));
+    }
+    requests.push(http::bytes("POST", b"/v1/batch", &with(&[]), FORGERY.as_bytes()));
+    for method in ["post", "PUT", "PATCH", "GET", "OPTIONS"] {
+        requests.push(http::bytes(method, b"/v1/batch", &with(&[json_type()]), FORGERY.as_bytes()));
+    }
+    let long = format!("{FORGERY}{}", " ".repeat(300_000));
+    requests.push(http::bytes("POST", b"/v1/batch", &with(&[json_type()]), long.as_bytes()));
+    requests.push(http::chunked(b"/v1/batch", &with(&[json_type()]), long.as_bytes()));
+    requests
+}
+
+fn is_forged(port: u16, request: &[u8]) -> bool {
+    let answer = http::exchange(port, request);
+    answer.is_some_and(|answer| String::from_utf8_lossy(&answer.body).contains("kinto_jwt:admin"))
+}
+
+#[test]
+fn no_batch_forges_an_identity() {
+    let kinto = Kinto::behind_envoy();
+    // Every safeguard of the example that could help is off: the filter must do it alone.
+    let mut config = config_of(kinto.port("kinto"), &[("kinto", as_struct(&settings(json!({}))))]);
+    let listener = &mut config["static_resources"]["listeners"][0];
+    let manager = crate::servers::manager(listener);
+    manager["normalize_path"] = json!(false);
+    manager["merge_slashes"] = json!(false);
+    manager["path_with_escaped_slashes_action"] = json!("KEEP_UNCHANGED");
+    manager["common_http_protocol_options"]["headers_with_underscores_action"] = json!("ALLOW");
+    let envoy = Envoy::start(&config);
+
+    let requests = [forgeries(&[]), forgeries(&[authorization(&token("alice"))])].concat();
+    assert!(requests.len() >= 300, "{}", requests.len());
+    let dangerous = requests.iter().filter(|request| is_forged(kinto.port("kinto"), request)).count();
+    assert!(dangerous > 200, "only {dangerous} of {} reach Kinto when nothing is in between", requests.len());
+    for request in &requests {
+        assert!(!is_forged(envoy.port("kinto"), request), "{}", request.escape_ascii());
+    }
+    println!("{} requests, {dangerous} of which forge an identity without the filter", requests.len());
+}
+
+#[test]
+fn every_one_byte_variation_of_the_path_that_reaches_the_endpoint_is_known() {
+    let kinto = Kinto::behind_envoy();
+    let path = b"/v1/batch";
+    let mut reached = 0;
+    for at in 0..=path.len() {
+        for byte in 0..=255_u8 {
+            for text in [vec![byte], format!("%{byte:02x}").into_bytes()] {
+                if matches!(text.as_slice(), [0 | b'\r' | b'\n' | b' ']) {
+                    continue;
+                }
+                for skip in [0, 1] {
+                    let tail = path.get(at + skip..).unwrap_or_default();
+                    let variation = [&path[..at], &text, tail].concat();
+                    let request = http::bytes("POST", &variation, &[json_type()], FORGERY.as_bytes());
+                    if is_forged(kinto.port("kinto"), &request) {
+                        reached += 1;
+                        let known = kinto_jwt_filter::batch_path::is_batch(b"POST", &variation);
+                        assert!(known, "{}", variation.escape_ascii());
+                    }
+                }
+            }
+        }
+    }
+    assert!(reached > 40, "{reached}");
+}
+
+/// The users of a batch's sub-requests to the root.
+fn users(answer: &http::Response) -> Vec<String> {
+    if answer.status != 200 {
+        return vec![format!("HTTP {}: {}", answer.status, String::from_utf8_lossy(&answer.body))];
+    }
+    let body = answer.json();
+    body["responses"].as_array().unwrap().iter().map(|sub| http::user(&sub["body"])).collect()
+}
+
+/// Honest batches with the users that their sub-requests are, `alice` having sent them.
+fn honest() -> Vec<(&'static str, Value, Vec<&'static str>)> {
+    let own = |user: &str| json!({"path": "/", "headers": {"Authorization": format!("JWT {}", token(user))}});
+    let plain = json!({"path": "/v1/"});
+    let bad = json!({"path": "/", "headers": {"Authorization": "JWT a.b.c"}});
+    let expired = rs256(&json!({"sub": "bob", "exp": 1}));
+    let default = |user: &str| json!({"headers": {"Authorization": format!("JWT {}", token(user))}});
+    let basic = json!({"path": "/", "headers": {"Authorization": "Basic YWxpY2U6cHc="}});
+    vec![
+        ("inherits", json!({"requests": [plain, plain]}), vec!["alice", "alice"]),
+        ("own token", json!({"requests": [own("bob"), plain, own("carol")]}), vec!["bob", "alice", "carol"]),
+        ("own bad token", json!({"requests": [bad, plain]}), vec!["", "alice"]),
+        (
+            "own expired token",
+            json!({"requests": [{"path": "/", "headers": {"authorization": format!("JWT {expired}")}}]}),
+            vec![""],
+        ),
+        (
+            "own empty header",
+            json!({"requests": [{"path": "/", "headers": {"Authorization": ""}}]}),
+            vec![""],
+        ),
+        ("own other scheme", json!({"requests": [basic, plain]}), vec!["", "alice"]),
+        ("defaults", json!({"defaults": default("bob"), "requests": [plain, plain]}), vec!["bob", "bob"]),
+        (
+            "defaults and own",
+            json!({"defaults": default("bob"), "requests": [own("carol"), plain]}),
+            vec!["carol", "bob"],
+        ),
+        (
+            "defaults and own bad",
+            json!({"defaults": default("bob"), "requests": [bad, plain]}),
+            vec!["", "bob"],
+        ),
+        ("bad defaults", json!({"defaults": bad, "requests": [own("carol"), plain]}), vec!["carol", ""]),
+        (
+            "defaults of a path",
+            json!({"defaults": {"path": "/"}, "requests": [{}, own("bob")]}),
+            vec!["alice", "bob"],
+        ),
+        (
+            "other headers",
+            json!({"requests": [{"path": "/", "headers": {"If-None-Match": "*", "X-Y": "é"}}]}),
+            vec!["alice"],
+        ),
+        ("25", json!({"requests": vec![own("bob"); 25]}), vec!["bob"; 25]),
+        ("not ASCII", json!({"requests": [own("ålice")]}), vec!["ålice"]),
+    ]
+}
+
+#[test]
+fn honest_batches_are_who_kinto_jwt_says_they_are() {
+    let behind = Kinto::behind_envoy();
+    let policies = [
+        ("public", json!({})),
+        ("anonymous", json!({"unauthorizedUserId": null})),
+        ("forward", json!({"forwardToken": true})),
+        ("long", json!({"unauthorizedUserId": "n".repeat(300), "userIdHeader": "userId"})),
+    ];
+    let plugins: Vec<(&str, Value)> =
+        policies.iter().map(|(name, more)| (*name, as_struct(&settings(more.clone())))).collect();
+    let envoy = Envoy::start(&config_of(behind.port("kinto"), &plugins));
+    let applications: Value = policies.iter().map(|(name, more)| {
+        let mut ini = json!({"multiauth.policies": "kinto_jwt", "multiauth.policy.kinto_jwt.use": "kinto_jwt.JWTAuthenticationPolicy", "multiauth.policy.kinto_jwt.public_key": public_key("rsa")});
+        if let Some(user) = more.get("unauthorizedUserId") {
+            ini["multiauth.policy.kinto_jwt.unauthorizedUserId"] = json!(user.as_str().unwrap_or("null"));
+        }
+        ((*name).to_owned(), json!({"settings": ini}))
+    }).collect::<serde_json::Map<_, _>>().into();
+    let kinto_jwt = Kinto::start(&applications, None);
+    let who = [json_type(), authorization(&token("alice"))];
+    for (policy, more) in &policies {
+        let nobody = match more.get("unauthorizedUserId") {
+            None => "kinto_jwt:public".to_owned(),
+            Some(user) => {
+                user.as_str().map_or_else(|| "anonymous".to_owned(), |user| format!("kinto_jwt:{user}"))
+            }
+        };
+        for (name, batch, expected) in honest() {
+            let expected: Vec<String> = expected
+                .iter()
+                .map(|user| if user.is_empty() { nobody.clone() } else { format!("kinto_jwt:{user}") })
+                .collect();
+            let body = batch.to_string();
+            let theirs = users(&http::post(kinto_jwt.port(policy), "/v1/batch", &who, body.as_bytes()));
+            assert_eq!(theirs, expected, "kinto_jwt, {policy}: {name}");
+            let ours = users(&http::post(envoy.port(policy), "/v1/batch", &who, body.as_bytes()));
+            assert_eq!(ours, expected, "{policy}: {name}");
+            let chunked = http::chunked(b"/v1/batch", &who, body.as_bytes());
+            assert_eq!(
+                users(&http::exchange(envoy.port(policy), &chunked).unwrap()),
+                expected,
+                "{policy}: {name}, chunked"
+            );
+        }
+        // Without an identity of its own, a batch gives none.
+        let body = json!({"requests": [{"path": "/"}, {"path": "/", "headers": {"Authorization": format!("JWT {}", token("bob"))}}]});
+        let answer = http::post(envoy.port(policy), "/v1/batch", &[json_type()], body.to_string().as_bytes());
+        assert_eq!(users(&answer), [nobody.as_str(), "kinto_jwt:bob"], "{policy}");
+    }
+}
+
+#[test]
+fn the_data_of_a_batch_arrives_as_it_was_sent() {
+    let kinto = Kinto::behind_envoy();
+    let envoy = Envoy::start(&config_of(kinto.port("kinto"), &[("kinto", as_struct(&settings(json!({}))))]));
+    let data = r#"{"int":12345678901234567890123,"float":1.10,"exp":1E5,"neg":-0,"text":"\u00e5\/\ud83d\ude00 å","deep":{"userId":"admin","headers":{"userId":"x"}},"list":[1,2.50,null,true]}"#;
+    let record = |bucket: &str| {
+        format!(
+            r#"{{"defaults":{{"method":"PUT"}},"requests":[{{"path":"/buckets/{bucket}"}},{{"path":"/buckets/{bucket}/collections/c"}},{{"path":"/buckets/{bucket}/collections/c/records/r","body":{{"data":{data}}}}}]}}"#
+        )
+    };
+    let stored = |port: u16, bucket: &str, who: (String, Vec<u8>)| {
+        let answer = http::post(port, "/v1/batch", &[json_type(), who.clone()], record(bucket).as_bytes());
+        let body = answer.json();
+        let statuses: Vec<&Value> =
+            body["responses"].as_array().unwrap().iter().map(|sub| &sub["status"]).collect();
+        assert_eq!(statuses, [201, 201, 201], "{body}");
+        let text = http::get(port, &format!("/v1/buckets/{bucket}/collections/c/records/r"), &[who]).body;
+        let text = String::from_utf8(text).unwrap();
+        let (before, rest) = text.split_once("\"last_modified\":").unwrap();
+        let after = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        format!("{before}{after}").replace("\"id\":\"r\"", "")
+    };
+    let through = stored(envoy.port("kinto"), "through", authorization(&token("alice")));
+    let direct = stored(kinto.port("kinto"), "direct", header("userId", "alice"));
+    assert_eq!(through, direct);
+}
+
+/// Envoy's answers, or the filter's, and that Kinto never sees such a batch.
+#[test]
+fn what_cannot_be_vouched_for_is_refused_in_kintos_words() {
+    let kinto = Kinto::behind_envoy();
+    let plugins = [
+        ("kinto", as_struct(&settings(json!({})))),
+        ("small", as_struct(&settings(json!({"batch": {"maxBytes": 1000}})))),
+    ];
+    let envoy = Envoy::start(&config_of(kinto.port("kinto"), &plugins));
+    let port = envoy.port("kinto");
+    let post = |headers: &[(String, Vec<u8>)], body: &[u8]| http::post(port, "/v1/batch", headers, body);
+    let utf_16 = header("Content-Type", "application/json; charset=utf-16");
+    for (what, headers, body) in [
+        ("charset", vec![utf_16], FORGERY.as_bytes()),
+        ("gzip", vec![json_type(), header("Content-Encoding", "gzip")], FORGERY.as_bytes()),
+        ("BOM", vec![json_type()], b"\xef\xbb\xbf{\"requests\":[]}"),
+        ("not UTF-8", vec![json_type()], b"{\"requests\":[],\"x\":\"\xff\"}"),
+        ("NaN", vec![json_type()], br#"{"requests":[{"path":"/","body":{"x":NaN}}]}"#),
+        ("not JSON", vec![json_type()], b"{"),
+        ("a list", vec![json_type()], b"[]"),
+        ("requests no list", vec![json_type()], br#"{"requests":1}"#),
+        ("no requests", vec![json_type()], b"{}"),
+        ("a request no object", vec![json_type()], br#"{"requests":["/"]}"#),
+        ("headers no object", vec![json_type()], br#"{"requests":[{"path":"/","headers":"userId: admin"}]}"#),
+        ("defaults no object", vec![json_type()], br#"{"defaults":[],"requests":[]}"#),
+        ("a path no text", vec![json_type()], br#"{"requests":[{"path":1}]}"#),
+        ("a name twice", vec![json_type()], br#"{"requests":[{"path":"/","path":"/v1/"}]}"#),
+        (
+            "a header name with a space",
+            vec![json_type()],
+            br#"{"requests":[{"path":"/","headers":{"a b":"x"}}]}"#,
+        ),
+        ("a header value no text", vec![json_type()], br#"{"requests":[{"path":"/","headers":{"a":1}}]}"#),
+        ("a batch in a batch", vec![json_type()], br#"{"requests":[{"path":"/v1/%62atch"}]}"#),
+    ] {
+        let answer = post(&headers, body);
+        assert_eq!(answer.status, 400, "{what}: {}", String::from_utf8_lossy(&answer.body));
+        let error = answer.json();
+        assert_eq!((&error["code"], &error["errno"]), (&json!(400), &json!(107)), "{what}");
+        assert_eq!(error["error"], "Invalid parameters", "{what}");
+        assert!(answer.head.to_ascii_lowercase().contains("content-type: application/json"), "{what}");
+    }
+    let body = |size: usize| {
+        let batch = json!({"requests": [{"path": "/"}]}).to_string();
+        format!("{batch}{}", " ".repeat(size - batch.len())).into_bytes()
+    };
+    let small = envoy.port("small");
+    for (size, status) in [(1000, 200), (1001, 413)] {
+        assert_eq!(http::post(small, "/v1/batch", &[json_type()], &body(size)).status, status, "{size}");
+        let chunked = http::chunked(b"/v1/batch", &[json_type()], &body(size));
+        assert_eq!(http::exchange(small, &chunked).unwrap().status, status, "{size}, chunked");
+    }
+    let error = http::post(small, "/v1/batch", &[json_type()], &body(1001)).json();
+    assert_eq!((&error["code"], &error["errno"]), (&json!(413), &json!(113)));
+    assert_eq!(post(&[json_type()], &body(1_048_576)).status, 200, "the default limit");
+    assert_eq!(post(&[json_type()], &body(1_048_577)).status, 413, "over the default limit");
+    assert_eq!(post(&[json_type()], b"").status, 400, "no body is Kinto's to refuse");
+}
+
+/// The servers that Kinto's documentation names read what the filter wrote, whatever length was announced.
+#[test]
+fn waitress_gunicorn_and_uwsgi_read_the_same_batch() {
+    let app = "import configparser, kinto\nini = configparser.ConfigParser(defaults={'http_port': '0'})\nini.optionxform = str\nini.read('envoy/kinto.ini')\napplication = kinto.main({}, **{k: v for k, v in ini['app:main'].items() if k not in ('use', 'http_port')})\n";
+    let dir = tempfile::TempDir::new().unwrap();
+    let file = dir.path().join("kinto_app.py");
+    std::fs::write(&file, app).unwrap();
+    let (gunicorn, uwsgi) = (free_port(), free_port());
+    let run = |program: &str, arguments: &[String]| {
+        let mut command = Command::new(made(program));
+        command
+            .args(arguments)
+            .current_dir(project(""))
+            .env("PYTHONPATH", dir.path())
+            .env("PYTHONWARNINGS", "ignore");
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        Process::spawn(&mut command)
+    };
+    let _gunicorn = run(
+        ".venv/bin/gunicorn",
+        &[
+            "--bind".into(),
+            format!("127.0.0.1:{gunicorn}"),
+            "--chdir".into(),
+            project("").display().to_string(),
+            "kinto_app".into(),
+        ],
+    );
+    let _uwsgi = run(
+        ".venv/bin/uwsgi",
+        &[
+            "--http-socket".into(),
+            format!("127.0.0.1:{uwsgi}"),
+            "--wsgi-file".into(),
+            file.display().to_string(),
+            "--virtualenv".into(),
+            project(".venv").display().to_string(),
+            "--die-on-term".into(),
+        ],
+    );
+    let waitress = Kinto::behind_envoy();
+    for (server, port) in [("waitress", waitress.port("kinto")), ("gunicorn", gunicorn), ("uwsgi", uwsgi)] {
+        wait_for_port(port);
+        let plugins = [("public", json!({})), ("forward", json!({"forwardToken": true}))];
+        let plugins: Vec<(&str, Value)> =
+            plugins.iter().map(|(name, more)| (*name, as_struct(&settings(more.clone())))).collect();
+        let envoy = Envoy::start(&config_of(port, &plugins));
+        for policy in ["public", "forward"] {
+            for (name, batch, expected) in honest() {
+                let expected: Vec<String> = expected
+                    .iter()
+                    .map(|user| format!("kinto_jwt:{}", if user.is_empty() { "public" } else { user }))
+                    .collect();
+                let who = [json_type(), authorization(&token("alice"))];
+                let answer = http::post(envoy.port(policy), "/v1/batch", &who, batch.to_string().as_bytes());
+                assert_eq!(users(&answer), expected, "{server}, {policy}: {name}");
+            }
+        }
+        let latin = http::get(envoy.port("public"), "/v1/", &[authorization(&token("ålice ÿ"))]);
+        assert_eq!(latin.user(), "kinto_jwt:ålice ÿ", "{server}");
+    }
+}
+
+/// HTTP/2 may end a body with trailers, and then no body callback tells the end.
+#[test]
+fn a_batch_that_ends_in_trailers_is_checked_too() {
+    let kinto = Kinto::behind_envoy();
+    let envoy = Envoy::start(&config_of(kinto.port("kinto"), &[("kinto", as_struct(&settings(json!({}))))]));
+    let send = |batch: &Value, trailers: &str| {
+        let output = Command::new(made(".venv/bin/python"))
+            .arg(project("tests/it/h2_trailers.py"))
+            .args([&envoy.port("kinto").to_string(), &token("alice"), &batch.to_string(), trailers])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let body: Value = serde_json::from_slice(&output.stdout).unwrap();
+        body["responses"].as_array().unwrap().iter().map(|sub| http::user(&sub["body"])).collect::<Vec<_>>()
+    };
+    let batch = json!({"requests": [{"path": "/", "headers": {"userId": "admin"}}, {"path": "/", "headers": {"Authorization": format!("JWT {}", token("bob"))}}]});
+    for trailers in ["", "x-checksum: 1", "userid: admin"] {
+        assert_eq!(send(&batch, trailers), ["kinto_jwt:alice", "kinto_jwt:bob"], "{trailers}");
+    }
+}
+
+/// A request that is none is left alone: its body streams and is not looked at.
+#[test]
+fn other_bodies_pass_untouched() {
+    let kinto = Kinto::behind_envoy();
+    let envoy = Envoy::start(&config_of(
+        kinto.port("kinto"),
+        &[("kinto", as_struct(&settings(json!({"batch": {"maxBytes": 10}}))))],
+    ));
+    let alice = authorization(&token("alice"));
+    let put = |path: &str, body: &str| {
+        let headers: Headers = vec![json_type(), alice.clone()];
+        http::exchange(envoy.port("kinto"), &http::bytes("PUT", path.as_bytes(), &headers, body.as_bytes()))
+            .unwrap()
+            .status
+    };
+    assert_eq!(put("/v1/buckets/b", "{}"), 201);
+    assert_eq!(put("/v1/buckets/b/collections/batch", "{}"), 201);
+    let body = json!({"data": {"headers": {"userId": "x"}, "text": "x".repeat(400_000)}}).to_string();
+    assert_eq!(put("/v1/buckets/b/collections/batch/records/batch", &body), 201);
+}

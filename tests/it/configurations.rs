@@ -1,0 +1,260 @@
+//! Configurations: every form that an operator can write, and every fault in the operator's words.
+
+use std::process::Command;
+
+use kinto_jwt_filter::config::Config;
+use serde_json::{Value, json};
+
+use crate::decisions::now;
+use crate::http::{self, authorization};
+use crate::servers::{Envoy, Kinto, as_string, as_struct, config_of, demo_config, made, project, wait_for};
+use crate::tokens::{SECRET, key_file, public_key, rs256};
+
+fn with(more: Value) -> Value {
+    let mut settings = json!({"public_key": public_key("rsa")});
+    settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    settings
+}
+
+/// Settings that must be refused, with words that must be in the message.
+fn refused() -> Vec<(Value, &'static [&'static str])> {
+    let key = |public_key: String| json!({"public_key": public_key});
+    let of = |name: &str, algorithm: &str| json!({"public_key": public_key(name), "algorithm": algorithm});
+    let secret = |secret: &str, algorithm: &str| json!({"public_key": secret, "algorithm": algorithm});
+    vec![
+        (json!({"algorithm": "RS256"}), &["public_key is missing", "PEM"]),
+        (key("not a key".into()), &["public_key is not a PEM public key", "BEGIN PUBLIC KEY"]),
+        (key(key_file("rsa.cert.pem")), &["an X.509 certificate", "openssl x509"]),
+        (key(key_file("rsa.key.pem")), &["a private key", "openssl pkey -in key.pem -pubout"]),
+        (key(key_file("rsa.ssh.pub")), &["an SSH key (ssh-rsa)", "ssh-keygen -e -m PKCS8"]),
+        (key(public_key("rsa").replace('\n', "\\n")), &["\\n written out", "YAML block"]),
+        (key(public_key("rsa").replace("PUBLIC KEY", "X509 CRL")), &["not of a public key"]),
+        (key(public_key("rsa") + &public_key("rsa-other")), &["more than one PEM block"]),
+        (key(public_key("rsa").replace("MIIB", "AAAA")), &["public_key is not a PEM public key"]),
+        (key(public_key("rsa-1024")), &["RSA key of 1024 bits", "2048", "RFC 7518 3.3"]),
+        (key(public_key("rsa-pss")), &["PSS only", "RS256"]),
+        (of("p256", "RS256"), &["an EC key on P-256, which is for ES256", "algorithm is RS256"]),
+        (of("p384", "ES256"), &["an EC key on P-384, which is for ES384", "algorithm is ES256"]),
+        (of("p521", "ES384"), &["a curve other than P-256 and P-384"]),
+        (of("ed25519", "ES256"), &["an Ed25519 key, which is for EdDSA"]),
+        (of("ed448", "EdDSA"), &["a key of an unknown kind"]),
+        (of("rsa", "ES256"), &["an RSA key, which is for RS256", "algorithm is ES256"]),
+        (of("rsa", "HS256"), &["a PEM or SSH key, and HS256 takes a shared secret"]),
+        (secret(&key_file("rsa.ssh.pub"), "HS256"), &["a PEM or SSH key"]),
+        (json!({"public_key": "", "algorithm": "HS256"}), &["a secret of 0 bytes", "32"]),
+        (secret(&SECRET[..31], "HS256"), &["a secret of 31 bytes, and HS256 needs 32", "RFC 7518 3.2"]),
+        (secret(&SECRET[..47], "HS384"), &["a secret of 47 bytes, and HS384 needs 48"]),
+        (secret(&SECRET[..63], "HS512"), &["a secret of 63 bytes, and HS512 needs 64"]),
+        (json!({"public_key": 42}), &["public_key is not text"]),
+        (with(json!({"algorithm": "none"})), &["algorithm is not a name", "RS256, RS384", "EdDSA", "HS512"]),
+        (with(json!({"algorithm": "ES512"})), &["algorithm is not a name", "ES384"]),
+        (with(json!({"algorithm": "rs256"})), &["algorithm is not a name", "in this spelling"]),
+        (with(json!({"algorithm": ["RS256"]})), &["algorithm is not text"]),
+        (with(json!({"leeway": -1})), &["leeway is not a whole number of seconds from 0 to 86400"]),
+        (with(json!({"leeway": 86_401})), &["leeway is not a whole number"]),
+        (with(json!({"leeway": 1.5})), &["leeway is not a whole number"]),
+        (with(json!({"leeway": "30"})), &["leeway is not a whole number", "without quotes"]),
+        (with(json!({"http_header": "a b"})), &["http_header is not the name of a header"]),
+        (with(json!({"http_header": ":path"})), &["http_header is not the name of a header"]),
+        (with(json!({"auth_type": ""})), &["auth_type has a scheme with characters"]),
+        (with(json!({"auth_type": "Bearer "})), &["auth_type has a scheme with characters"]),
+        (with(json!({"auth_type": "digest"})), &["auth_type has digest, a scheme of parameters"]),
+        (with(json!({"auth_type": []})), &["auth_type is neither text nor a list"]),
+        (with(json!({"audience": 5})), &["audience is neither text nor a list"]),
+        (with(json!({"audience": [""]})), &["audience has an empty name"]),
+        (with(json!({"verifyToken": "false"})), &["verifyToken is neither true nor false"]),
+        (with(json!({"verifyToken": 0})), &["verifyToken is neither true nor false"]),
+        (
+            with(json!({"unauthorizedUserId": ""})),
+            &["unauthorizedUserId cannot be a user id", "null", "kinto_jwt:"],
+        ),
+        (with(json!({"unauthorizedUserId": "a\nb"})), &["unauthorizedUserId cannot be a user id"]),
+        (with(json!({"userIdTokenKey": ""})), &["userIdTokenKey is not text, or is empty"]),
+        (with(json!({"userIdHeader": "user_id"})), &["userIdHeader is not a header name that reaches Kinto"]),
+        (with(json!({"userIdHeader": "Authorization"})), &["userIdHeader is a header with another meaning"]),
+        (
+            with(json!({"userIdHeader": "x-t", "http_header": "X-T"})),
+            &["userIdHeader is a header with another meaning"],
+        ),
+        (with(json!({"forwardToken": 1})), &["forwardToken is neither true nor false"]),
+        (with(json!({"batch": {"maxBytes": 0}})), &["maxBytes is not a whole number of bytes"]),
+        (with(json!({"batch": {"max": 1}})), &["batch.max is not a setting"]),
+        (with(json!({"batch": 5})), &["batch is not a map"]),
+        (
+            with(json!({"verify_token": true})),
+            &["\"verify_token\" is not a setting of this filter", "verifyToken"],
+        ),
+        (json!({}), &["the configuration is empty", "public_key"]),
+    ]
+}
+
+#[test]
+fn every_fault_is_named_with_its_remedy() {
+    for (settings, words) in refused() {
+        let message =
+            Config::parse(settings.to_string().as_bytes()).expect_err(&settings.to_string()).to_string();
+        for word in words {
+            assert!(message.contains(word), "{word:?} is not in: {message}");
+        }
+        let secret = settings["public_key"].as_str().unwrap_or("-").trim();
+        assert!(secret.len() < 10 || !message.contains(secret), "the key is in: {message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+    }
+    for text in ["{", "[]", "public_key: x", "{\"public_key\":\"a\",\"public_key\":\"b\"}", "\u{1}\u{2}"] {
+        let message = Config::parse(text.as_bytes()).unwrap_err().to_string();
+        assert!(message.starts_with("the configuration is "), "{message}");
+    }
+}
+
+/// Envoy's exit code and log on a configuration that it only checks.
+fn validate(config: &Value) -> (bool, String) {
+    let dir = tempfile::TempDir::new().unwrap();
+    let file = dir.path().join("envoy.yaml");
+    std::fs::write(&file, config.to_string()).unwrap();
+    let output = Command::new(made(".venv/bin/envoy"))
+        .args(["--mode", "validate", "--use-dynamic-base-id", "--config-path"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn envoy_refuses_every_fault_with_our_words() {
+    let refused = refused();
+    let (first, second) = refused.split_at(refused.len() / 2);
+    std::thread::scope(|scope| {
+        for half in [first, second] {
+            scope.spawn(move || {
+                for (settings, words) in half {
+                    let (ok, log) = validate(&config_of(1, &[("kinto", as_struct(settings))]));
+                    assert!(!ok, "{settings}");
+                    let line = log.lines().find(|line| line.contains("configuration refused: ")).expect(&log);
+                    for word in *words {
+                        assert!(line.contains(word), "{word:?} is not in: {line}");
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn the_configuration_may_come_in_each_form() {
+    let settings =
+        with(json!({"leeway": 30, "audience": ["a"], "unauthorizedUserId": 7, "batch": {"maxBytes": 1000}}));
+    let text = settings.to_string();
+    let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &text);
+    let bytes = json!({"@type": "type.googleapis.com/google.protobuf.BytesValue", "value": encoded});
+    let pretty = format!("\n  {}\n", serde_json::to_string_pretty(&settings).unwrap());
+    let doubles = as_string(&text.replace("30", "30.0").replace("1000", "1e3"));
+    let forms = [
+        ("Struct", as_struct(&settings)),
+        ("StringValue", as_string(&text)),
+        ("indented", as_string(&pretty)),
+        ("BytesValue", bytes),
+        ("doubles", doubles),
+    ];
+    let kinto = Kinto::behind_envoy();
+    let envoy = Envoy::start(&config_of(kinto.port("kinto"), &forms));
+    let token = rs256(&json!({"sub": "alice", "aud": "a", "exp": now() - 10}));
+    for (form, _) in &forms {
+        assert_eq!(
+            http::get(envoy.port(form), "/v1/", &[authorization(&token)]).user(),
+            "kinto_jwt:alice",
+            "{form}"
+        );
+        assert_eq!(http::get(envoy.port(form), "/v1/", &[]).user(), "kinto_jwt:7", "{form}");
+    }
+}
+
+#[test]
+fn the_example_is_loaded_as_it_is_and_the_demo_token_fits_it() {
+    let mut count = 0;
+    for file in std::fs::read_dir(project("envoy")).unwrap() {
+        let path = file.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        if path.extension().is_some_and(|extension| extension == "yaml") && text.contains("static_resources:")
+        {
+            let output = Command::new(made(".venv/bin/envoy"))
+                .args(["--mode", "validate", "--use-dynamic-base-id", "--config-path"])
+                .arg(&path)
+                .current_dir(project(""))
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            count += 1;
+        }
+    }
+    assert!(count > 0);
+    let kinto = Kinto::behind_envoy();
+    let envoy = Envoy::start(&demo_config(kinto.port("kinto")));
+    let minted = Command::new(made(".venv/bin/python"))
+        .arg(project("envoy/demo/mint.py"))
+        .arg("bob")
+        .output()
+        .unwrap();
+    let token = String::from_utf8(minted.stdout).unwrap();
+    assert_eq!(
+        http::get(envoy.port("kinto"), "/v1/", &[authorization(token.trim())]).user(),
+        "kinto_jwt:bob"
+    );
+    assert_eq!(http::get(envoy.port("kinto"), "/v1/", &[]).user(), "kinto_jwt:public");
+}
+
+#[test]
+fn a_bad_update_leaves_the_old_configuration_at_work() {
+    let kinto = Kinto::behind_envoy();
+    let dir = tempfile::TempDir::new().unwrap();
+    let file = dir.path().join("listeners.yaml");
+    let listeners = |settings: &Value| {
+        let mut config = config_of(kinto.port("kinto"), &[("kinto", as_struct(settings))]);
+        let mut listener = config["static_resources"]["listeners"][0].take();
+        // An update must not move the port.
+        listener["address"]["socket_address"]["port_value"] = json!(port_of(dir.path()));
+        listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+        json!({"resources": [listener]}).to_string()
+    };
+    let write = |settings: &Value| {
+        let next = dir.path().join("next.yaml");
+        std::fs::write(&next, listeners(settings)).unwrap();
+        std::fs::rename(&next, &file).unwrap();
+    };
+    write(&with(json!({"unauthorizedUserId": "first"})));
+    let mut config = demo_config(kinto.port("kinto"));
+    config["static_resources"]["listeners"] = json!([]);
+    config["node"] = json!({"id": "test", "cluster": "test"});
+    config["dynamic_resources"] =
+        json!({"lds_config": {"resource_api_version": "V3", "path_config_source": {"path": file}}});
+    let envoy = Envoy::start(&config);
+    let port = port_of(dir.path());
+    let user = || http::get(port, "/v1/", &[]).user();
+    crate::servers::wait_for_port(port);
+    assert_eq!(user(), "kinto_jwt:first");
+
+    write(&with(json!({"unauthorizedUserId": ""})));
+    wait_for("refusal", || envoy.log().contains("configuration refused: unauthorizedUserId").then_some(()));
+    wait_for("rejected update", || (envoy.stat("listener_manager.lds.update_rejected") > 0).then_some(()));
+    assert_eq!(user(), "kinto_jwt:first");
+    let token = rs256(&json!({"sub": "alice"}));
+    assert_eq!(http::get(port, "/v1/", &[authorization(&token)]).user(), "kinto_jwt:alice");
+
+    write(&with(json!({"unauthorizedUserId": "second"})));
+    wait_for("update", || (user() == "kinto_jwt:second").then_some(()));
+}
+
+/// One free port for each directory.
+fn port_of(dir: &std::path::Path) -> u16 {
+    let file = dir.join("port");
+    if !file.exists() {
+        std::fs::write(&file, crate::servers::free_port().to_string()).unwrap();
+    }
+    std::fs::read_to_string(&file).unwrap().parse().unwrap()
+}
+
+#[test]
+fn switching_verification_off_is_said_aloud() {
+    let (ok, log) = validate(&config_of(1, &[("kinto", as_struct(&with(json!({"verifyToken": false}))))]));
+    assert!(ok, "{log}");
+    assert!(log.contains("VERIFYTOKEN IS FALSE: EVERY TOKEN IS BELIEVED"), "{log}");
+}

@@ -1,0 +1,203 @@
+//! Requests that no library would send, each followed by one that must still be served.
+
+use serde_json::json;
+
+use crate::decisions::now;
+use crate::http::{self, authorization, header};
+use crate::servers::{Envoy, Kinto, as_struct, config_of};
+use crate::tokens::{SECRET, b64, public_key, rs256, token};
+
+#[test]
+fn no_bytes_take_the_filter_down() {
+    let kinto = Kinto::behind_envoy();
+    let settings = json!({"public_key": public_key("rsa")});
+    let mut config = config_of(kinto.port("kinto"), &[("kinto", as_struct(&settings))]);
+    // Envoy would reload a VM that has died; here it must not die.
+    let listener = &mut config["static_resources"]["listeners"][0];
+    crate::servers::wasm(listener)["failure_policy"] = json!("FAIL_CLOSED");
+    crate::servers::manager(listener)["common_http_protocol_options"]["headers_with_underscores_action"] =
+        json!("ALLOW");
+    crate::servers::manager(listener)["max_request_headers_kb"] = json!(96);
+    let envoy = Envoy::start(&config);
+    let port = envoy.port("kinto");
+    let good = authorization(&rs256(&json!({"sub": "alice", "exp": now() + 600})));
+
+    let mut requests: Vec<Vec<u8>> = Vec::new();
+    let mut get = |headers: &[(String, Vec<u8>)]| requests.push(http::bytes("GET", b"/v1/", headers, b""));
+    for byte in 1..=255_u8 {
+        if byte != b'\n' && byte != b'\r' {
+            get(&[header("Authorization", [b'J', b'W', b'T', b' ', byte])]);
+            get(&[header("Authorization", [byte])]);
+            get(&[header("userId", [byte]), good.clone()]);
+        }
+    }
+    for value in [
+        &b"JWT \xff"[..],
+        b"\xff\xfe",
+        b"JWT \xc3\x28.\xa0\xa1.\xe2\x28\xa1",
+        b"JWT ....",
+        b"JWT a.b.c.d",
+        b"JWT ..",
+    ] {
+        get(&[header("Authorization", value)]);
+    }
+    for length in [16_384, 16_385, 60_000, 64_000] {
+        get(&[header("Authorization", [&b"JWT "[..], &vec![b'a'; length]].concat())]);
+        get(&[header("Authorization", [&b"JWT "[..], &vec![b'.'; length]].concat())]);
+        get(&[header("X-Long", vec![b'a'; length]), good.clone()]);
+        get(&[header("userId", vec![b'a'; length])]);
+    }
+    get(&vec![good.clone(); 90]);
+    get(&vec![header("Authorization", "Basic YTpi"); 90]);
+    get(&vec![header("userId", "admin"); 90]);
+    let deep = |open: &str| {
+        authorization(&format!(
+            "{}.{}.c2ln",
+            b64(open.repeat(8000 / open.len())),
+            b64(open.repeat(3000 / open.len()))
+        ))
+    };
+    for open in ["[", "{\"a\":", "[[{\"a\":[", "\"", "\\u0000", "-", "9"] {
+        get(&[deep(open)]);
+    }
+    for name in
+        ["userId", "USERID", "user_id", "user-id", "User-Id", "USER_ID", "userid\u{e9}", "user\u{131}d"]
+    {
+        for value in ["admin", "", "a, b", "\u{e9}"] {
+            get(&[header(name, value), good.clone()]);
+            get(&[header(name, value), header(name, value)]);
+        }
+    }
+    for request in [
+        b"GET /v1/ HTTP/1.1\r\nHost: k\r\nuserId : admin\r\nConnection: close\r\n\r\n".to_vec(),
+        b"GET /v1/ HTTP/1.1\r\nHost: k\r\nuserId:admin\r\nConnection: close\r\n\r\n".to_vec(),
+        b"GET /v1/ HTTP/1.1\r\nHost: k\r\nX: a\r\n userId: admin\r\nConnection: close\r\n\r\n".to_vec(),
+        b"GET /v1/ HTTP/1.1\r\nHost: k\r\nX: a\nuserId: admin\r\nConnection: close\r\n\r\n".to_vec(),
+        b"GET /v1/ HTTP/1.1\r\nHost: k\r\nX: a\ruserId: admin\r\nConnection: close\r\n\r\n".to_vec(),
+        b"GET /v1/ HTTP/1.0\r\nuserId: admin\r\n\r\n".to_vec(),
+        b"POST /v1/batch HTTP/1.1\r\nHost: k\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec(),
+        b"POST /v1/batch HTTP/1.1\r\nHost: k\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n".to_vec(),
+        b"POST /v1/batch HTTP/1.1\r\nHost: k\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\nuserId: admin\r\n\r\n".to_vec(),
+        b"POST /v1/batch HTTP/1.1\r\nHost: k\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n".to_vec(),
+        b"POST /v1/batch HTTP/1.1\r\nHost: k\r\nContent-Length: 99999999999999999999\r\nConnection: close\r\n\r\n{}".to_vec(),
+        b"POST /v1/batch HTTP/1.1\r\nHost: k\r\nContent-Type: \xff;charset=\xff\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}".to_vec(),
+    ] {
+        requests.push(request);
+    }
+    for body in [
+        &b"\xff\xfe"[..],
+        b"\0\0\0\0",
+        b"null",
+        b"[",
+        b"{\"requests\":[{\"path\":\"\\ud800\"}]}",
+        b"{\"requests\":[{\"path\":\"/\",\"headers\":{\"Authorization\":\"\\ud800\"}}]}",
+        b"{\"requests\":[[[[[[[",
+    ] {
+        requests.push(http::bytes("POST", b"/v1/batch", &[good.clone()], body));
+    }
+    requests.push(http::bytes("POST", b"/v1/batch", &[good.clone()], &b"[".repeat(500_000)));
+    requests.push(http::bytes("POST", b"/v1/batch", &[good.clone()], &b"{\"requests\":".repeat(50_000)));
+    requests.push(http::bytes(
+        "POST",
+        format!("/v1/%{}", "25".repeat(20_000)).as_bytes(),
+        &[good.clone()],
+        b"{}",
+    ));
+
+    for request in &requests {
+        if let Some(answer) = http::exchange(port, request) {
+            let text = String::from_utf8_lossy(&answer.body).into_owned();
+            assert!(!text.contains("kinto_jwt:admin"), "{}", request.escape_ascii());
+        }
+        let served = http::get(port, "/v1/", &[good.clone()]).user();
+        assert_eq!(served, "kinto_jwt:alice", "after {}", request.escape_ascii());
+    }
+    let log = envoy.log();
+    for trace in ["panicked", "Uncaught", "unreachable", "wasm_trap"] {
+        assert!(!log.contains(trace), "{trace} is in Envoy's log");
+    }
+}
+
+/// What Kinto receives: the identity once or not at all, and no token unless it is asked for.
+#[test]
+fn kinto_gets_the_token_only_when_it_shall() {
+    let echo = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let upstream = echo.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in echo.incoming() {
+            let mut stream = stream.unwrap();
+            std::thread::spawn(move || {
+                use std::io::{Read, Write};
+                let mut head = Vec::new();
+                let mut chunk = [0; 4096];
+                while !head.windows(4).any(|w| w == b"\r\n\r\n") {
+                    let read = stream.read(&mut chunk).unwrap();
+                    head.extend_from_slice(&chunk[..read]);
+                }
+                let answer =
+                    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", head.len());
+                stream.write_all(&[answer.as_bytes(), &head].concat()).unwrap();
+            });
+        }
+    });
+    let settings = |more: serde_json::Value| {
+        let mut settings = json!({"public_key": SECRET, "algorithm": "HS256"});
+        settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        as_struct(&settings)
+    };
+    let plugins = [
+        ("default", settings(json!({}))),
+        ("forward", settings(json!({"forwardToken": true}))),
+        ("header", settings(json!({"http_header": "X-Token", "userIdHeader": "X-Kinto-User"}))),
+        ("anonymous", settings(json!({"unauthorizedUserId": null}))),
+    ];
+    let mut config = config_of(upstream, &plugins);
+    for listener in config["static_resources"]["listeners"].as_array_mut().unwrap() {
+        crate::servers::manager(listener)["common_http_protocol_options"]["headers_with_underscores_action"] =
+            json!("ALLOW");
+    }
+    let envoy = Envoy::start(&config);
+    let received = |listener: &str, headers: &[(String, Vec<u8>)], name: &str| -> Vec<String> {
+        let head = String::from_utf8(http::get(envoy.port(listener), "/v1/", headers).body).unwrap();
+        let prefix = format!("{name}: ");
+        head.lines()
+            .filter_map(|line| Some(line.to_ascii_lowercase().strip_prefix(&prefix)?.to_owned()))
+            .collect()
+    };
+    let good = token("HS256", SECRET, &json!({"sub": "alice"}));
+    let spoofs = [
+        header("userId", "a"),
+        header("USERID", "b"),
+        header("X-Kinto-User", "c"),
+        header("x_kinto-user", "d"),
+    ];
+    for (listener, name, credential) in [
+        ("default", "userid", authorization(&good)),
+        ("forward", "userid", authorization(&good)),
+        ("header", "x-kinto-user", header("X-Token", &good)),
+        ("anonymous", "userid", authorization(&good)),
+    ] {
+        let headers = [&spoofs[..], &[credential.clone()]].concat();
+        assert_eq!(received(listener, &headers, name), ["alice"], "{listener}");
+        let expected = usize::from(listener == "forward");
+        assert_eq!(
+            received(listener, &headers, &credential.0.to_ascii_lowercase()).len(),
+            expected,
+            "{listener}"
+        );
+    }
+    assert_eq!(received("header", &spoofs, "x_kinto-user"), [""; 0]);
+    assert_eq!(received("default", &spoofs, "userid"), ["public"]);
+    assert_eq!(received("anonymous", &spoofs, "userid"), [""; 0]);
+    let basic = header("Authorization", "Basic YTpi");
+    assert_eq!(received("default", &[basic.clone()], "authorization"), ["basic ytpi"]);
+    let both = [basic, authorization(&good)];
+    assert_eq!(received("default", &both, "authorization"), [""; 0]);
+    assert_eq!(received("default", &both, "userid"), ["public"]);
+
+    // Nothing secret in the log, at any level.
+    let log = envoy.log();
+    for secret in [good.as_str(), good.split('.').nth(1).unwrap(), SECRET, "alice"] {
+        assert!(!log.contains(secret), "{secret} is in Envoy's log");
+    }
+}

@@ -1,0 +1,29 @@
+//! Tokens that other libraries have made.
+
+use std::process::Command;
+
+use kinto_jwt_filter::config::Config;
+use kinto_jwt_filter::gate::Gate;
+use serde_json::{Value, json};
+
+use crate::decisions::now;
+use crate::servers::{made, project};
+
+#[test]
+fn tokens_of_pyjwt_and_joserfc_are_read() {
+    let output =
+        Command::new(made(".venv/bin/python")).arg(project("tests/it/mint_tokens.py")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tokens: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(tokens.len(), 24);
+    for minted in tokens {
+        let settings =
+            json!({"public_key": minted["public_key"], "algorithm": minted["alg"], "auth_type": "Bearer"});
+        let gate = Gate::new(Config::parse(settings.to_string().as_bytes()).unwrap());
+        let header = format!("Bearer {}", minted["token"].as_str().unwrap());
+        let decision = gate.decide(std::iter::once(header.as_bytes()), now());
+        let what = (&minted["library"], &minted["alg"]);
+        assert_eq!(decision.rejection, None, "{what:?}");
+        assert_eq!(decision.user_id.unwrap().as_str(), "ålice", "{what:?}");
+    }
+}
