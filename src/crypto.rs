@@ -111,3 +111,97 @@ fn rsa_matches(algorithm: Algorithm, key: &RsaKey, message: &[u8], signature: &[
     }
     .is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use rsa::BoxedUint;
+    use rsa::pkcs1::EncodeRsaPublicKey;
+
+    use super::*;
+
+    fn b64(text: &str) -> Vec<u8> {
+        URL_SAFE_NO_PAD.decode(text).unwrap()
+    }
+
+    /// Verifies a token, and that it no longer verifies with one bit of its signature changed.
+    fn assert_verifies(algorithm: Algorithm, key: &DecodingKey, token: &str) {
+        let (input, signature) = token.rsplit_once('.').unwrap();
+        let verifier = verifier(algorithm, key).unwrap();
+        let mut signature = b64(signature);
+        assert!(verifier.verify(input.as_bytes(), &signature).is_ok());
+        signature[7] ^= 1;
+        assert!(verifier.verify(input.as_bytes(), &signature).is_err());
+    }
+
+    const PAYLOAD: &str =
+        "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+
+    #[test]
+    fn rfc_7515_a_1_hs256() {
+        let key = DecodingKey::from_secret(&b64(
+            "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
+        ));
+        let token = format!(
+            "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.{PAYLOAD}.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+        );
+        assert_verifies(Algorithm::HS256, &key, &token);
+    }
+
+    #[test]
+    fn rfc_7515_a_2_rs256() {
+        let n = b64(concat!(
+            "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yR",
+            "T-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXB",
+            "dQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9ia",
+            "GNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ",
+        ));
+        let n = BoxedUint::from_be_slice(&n, 2048).unwrap();
+        let key = RsaKey::new(n, BoxedUint::from(65537_u64)).unwrap();
+        let key = DecodingKey::from_rsa_der(key.to_pkcs1_der().unwrap().as_bytes());
+        let token = format!(
+            "eyJhbGciOiJSUzI1NiJ9.{PAYLOAD}.{}",
+            concat!(
+                "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5juj",
+                "Gbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe",
+                "7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8",
+                "np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw",
+            )
+        );
+        assert_verifies(Algorithm::RS256, &key, &token);
+    }
+
+    #[test]
+    fn rfc_7515_a_3_es256() {
+        let key = DecodingKey::from_ec_components(
+            "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+        )
+        .unwrap();
+        let signature =
+            "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
+        assert_verifies(Algorithm::ES256, &key, &format!("eyJhbGciOiJFUzI1NiJ9.{PAYLOAD}.{signature}"));
+    }
+
+    #[test]
+    fn rfc_8037_a_4_eddsa() {
+        let key = DecodingKey::from_ed_components("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
+        let signature =
+            "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+        let token = format!("eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.{signature}");
+        assert_verifies(Algorithm::EdDSA, &key, &token);
+    }
+
+    #[test]
+    fn keys_that_prove_nothing_are_refused() {
+        // A point of order 1: every message would have a signature (RFC 8032 section 5.1.7).
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        assert!(verifier(Algorithm::EdDSA, &DecodingKey::from_ed_der(&identity)).is_err());
+        // Not on the curve.
+        let off_curve = [&[4][..], &[1; 64]].concat();
+        assert!(verifier(Algorithm::ES256, &DecodingKey::from_ec_der(&off_curve)).is_err());
+        assert!(verifier(Algorithm::RS256, &DecodingKey::from_rsa_der(b"junk")).is_err());
+    }
+}

@@ -3,6 +3,15 @@
 //!
 //! They fail, and say what to run, when something that `make test` sets up is missing.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test fails by panicking"
+)]
+
 mod batches;
 mod configurations;
 mod decisions;

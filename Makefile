@@ -1,0 +1,39 @@
+# make run: the demo.  make test: everything that proves it.  Both set up what they need.
+
+MODULE := target/wasm32-wasip1/release/kinto_jwt_filter.wasm
+VENV := .venv
+PYTHON ?= python3
+
+.PHONY: build run test lint clean setup-run setup-test
+
+build:
+	@sh envoy/build-module.sh
+	@ls -l $(MODULE) | awk '{ print $$NF ": " $$5 " bytes" }'
+
+$(VENV)/run.done: envoy/demo/requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(VENV)/test.done: tests/requirements.txt $(VENV)/run.done
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	# kinto_jwt was written for PyJWT 1: with PyJWT 2 its verifyToken does nothing.
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/pyjwt-1 PyJWT==1.7.1
+	@touch $@
+
+setup-run: $(VENV)/run.done
+setup-test: $(VENV)/test.done
+
+run: build setup-run
+	@sh envoy/demo/run.sh
+
+test: build setup-test
+	cargo test --locked
+
+lint:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --target wasm32-wasip1 -- -D warnings
+
+clean:
+	rm -rf target $(VENV)

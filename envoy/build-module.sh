@@ -1,0 +1,26 @@
+#!/bin/sh
+# Builds the module for wasm32-wasip1 with the first toolchain that can: the target is installed; rustup can
+# install it; or Debian's packages, which build the standard library from its source.
+set -eu
+cd "$(dirname "$0")/.."
+target=wasm32-wasip1
+
+if ! [ -d "$(rustc --print target-libdir --target $target 2>/dev/null)" ]; then
+    rustup target add $target || echo "build: rustup cannot install $target; trying Debian's packages" >&2
+fi
+if [ -d "$(rustc --print target-libdir --target $target 2>/dev/null)" ]; then
+    exec cargo build --locked --release --target $target
+fi
+
+if ! [ -d /usr/lib/wasm32-wasi ] || ! [ -x /usr/bin/rustc ] || ! [ -d /usr/src/rustc-* ]; then
+    packages="rustc-web cargo-web rust-web-src wasi-libc lld"
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        apt-get update -qq && apt-get install -qq --no-install-recommends $packages
+    else
+        echo "build: no Rust for $target. Install rustup, or: apt-get install --no-install-recommends $packages" >&2
+        exit 1
+    fi
+fi
+exec env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld \
+    CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS=-L/usr/lib/wasm32-wasi \
+    /usr/bin/cargo build --locked -Zbuild-std=std,panic_abort --release --target $target
