@@ -4,7 +4,7 @@ MODULE := target/wasm32-wasip1/release/kinto_jwt_filter.wasm
 VENV := .venv
 PYTHON ?= python3
 
-.PHONY: build run test lint clean setup-run setup-test
+.PHONY: build run test lint clean setup-run setup-test compose-up compose-down compose-logs
 
 build:
 	@sh envoy/build-module.sh
@@ -34,6 +34,28 @@ lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --target wasm32-wasip1 -- -D warnings
+
+# Compose v2 is `docker compose`, Debian's 1.29 is `docker-compose`.
+compose = $(shell docker compose version > /dev/null 2>&1 && echo docker compose || echo docker-compose) \
+	--project-name kinto-jwt-filter --file envoy/docker-compose.yaml
+
+compose-up: build setup-run
+	sh tests/compose/local-images/build.sh
+	$(compose) up -d
+	@while :; do \
+	    case $$(docker inspect --format '{{.State.Health.Status}}' $$($(compose) ps -a -q envoy)) in \
+	        healthy) break ;; \
+	        unhealthy) $(compose) logs envoy; exit 1 ;; \
+	    esac; \
+	    sleep 0.5; \
+	done
+	@sh envoy/demo/hello.sh
+
+compose-down:
+	$(compose) down
+
+compose-logs:
+	$(compose) logs --follow
 
 clean:
 	rm -rf target $(VENV)

@@ -458,7 +458,16 @@ fn waitress_gunicorn_and_uwsgi_read_the_same_batch() {
         let plugins = [("public", json!({})), ("forward", json!({"forwardToken": true}))];
         let plugins: Vec<(&str, Value)> =
             plugins.iter().map(|(name, more)| (*name, as_struct(&settings(more.clone())))).collect();
-        let envoy = Envoy::start(&config_of(port, &plugins));
+        let mut config = config_of(port, &plugins);
+        // uWSGI closes a connection after each answer without saying so.
+        config["static_resources"]["clusters"][0]["typed_extension_protocol_options"] = json!({
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": {"http_protocol_options": {}},
+                "common_http_protocol_options": {"max_requests_per_connection": 1}
+            }
+        });
+        let envoy = Envoy::start(&config);
         for policy in ["public", "forward"] {
             for (name, batch, expected) in honest() {
                 let expected: Vec<String> = expected

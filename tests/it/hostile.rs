@@ -93,14 +93,19 @@ fn no_bytes_take_the_filter_down() {
         b"{\"requests\":[{\"path\":\"/\",\"headers\":{\"Authorization\":\"\\ud800\"}}]}",
         b"{\"requests\":[[[[[[[",
     ] {
-        requests.push(http::bytes("POST", b"/v1/batch", &[good.clone()], body));
+        requests.push(http::bytes("POST", b"/v1/batch", std::slice::from_ref(&good), body));
     }
-    requests.push(http::bytes("POST", b"/v1/batch", &[good.clone()], &b"[".repeat(500_000)));
-    requests.push(http::bytes("POST", b"/v1/batch", &[good.clone()], &b"{\"requests\":".repeat(50_000)));
+    requests.push(http::bytes("POST", b"/v1/batch", std::slice::from_ref(&good), &b"[".repeat(500_000)));
+    requests.push(http::bytes(
+        "POST",
+        b"/v1/batch",
+        std::slice::from_ref(&good),
+        &b"{\"requests\":".repeat(50_000),
+    ));
     requests.push(http::bytes(
         "POST",
         format!("/v1/%{}", "25".repeat(20_000)).as_bytes(),
-        &[good.clone()],
+        std::slice::from_ref(&good),
         b"{}",
     ));
 
@@ -109,7 +114,7 @@ fn no_bytes_take_the_filter_down() {
             let text = String::from_utf8_lossy(&answer.body).into_owned();
             assert!(!text.contains("kinto_jwt:admin"), "{}", request.escape_ascii());
         }
-        let served = http::get(port, "/v1/", &[good.clone()]).user();
+        let served = http::get(port, "/v1/", std::slice::from_ref(&good)).user();
         assert_eq!(served, "kinto_jwt:alice", "after {}", request.escape_ascii());
     }
     let log = envoy.log();
@@ -177,7 +182,7 @@ fn kinto_gets_the_token_only_when_it_shall() {
         ("header", "x-kinto-user", header("X-Token", &good)),
         ("anonymous", "userid", authorization(&good)),
     ] {
-        let headers = [&spoofs[..], &[credential.clone()]].concat();
+        let headers = [&spoofs[..], std::slice::from_ref(&credential)].concat();
         assert_eq!(received(listener, &headers, name), ["alice"], "{listener}");
         let expected = usize::from(listener == "forward");
         assert_eq!(
@@ -190,7 +195,7 @@ fn kinto_gets_the_token_only_when_it_shall() {
     assert_eq!(received("default", &spoofs, "userid"), ["public"]);
     assert_eq!(received("anonymous", &spoofs, "userid"), [""; 0]);
     let basic = header("Authorization", "Basic YTpi");
-    assert_eq!(received("default", &[basic.clone()], "authorization"), ["basic ytpi"]);
+    assert_eq!(received("default", std::slice::from_ref(&basic), "authorization"), ["basic ytpi"]);
     let both = [basic, authorization(&good)];
     assert_eq!(received("default", &both, "authorization"), [""; 0]);
     assert_eq!(received("default", &both, "userid"), ["public"]);

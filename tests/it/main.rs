@@ -15,6 +15,7 @@
 mod batches;
 mod configurations;
 mod decisions;
+mod documentation;
 mod hostile;
 mod http;
 mod peers;

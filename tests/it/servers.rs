@@ -39,10 +39,6 @@ impl Process {
     pub(crate) fn exited(&mut self) -> Option<i32> {
         self.0.try_wait().unwrap().map(|status| status.code().unwrap_or(-1))
     }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.0.id()
-    }
 }
 
 impl Drop for Process {
@@ -159,18 +155,14 @@ pub(crate) struct Envoy {
     pub(crate) admin: u16,
     ports: HashMap<String, u16>,
     log: PathBuf,
-    process: Process,
-    pub(crate) dir: TempDir,
+    _process: Process,
+    _dir: TempDir,
 }
 
 impl Envoy {
     /// Starts Envoy; its log when it does not come up.
     pub(crate) fn try_start(config: &Value) -> Result<Self, String> {
         let dir = TempDir::new().unwrap();
-        Self::try_start_in(dir, config)
-    }
-
-    pub(crate) fn try_start_in(dir: TempDir, config: &Value) -> Result<Self, String> {
         let (file, log) = (dir.path().join("envoy.yaml"), dir.path().join("envoy.log"));
         let address = dir.path().join("admin");
         std::fs::write(&file, config.to_string()).unwrap();
@@ -197,7 +189,7 @@ impl Envoy {
             (ready?.status == 200).then_some(Some(admin))
         });
         let Some(admin) = admin else { return Err(std::fs::read_to_string(&log).unwrap()) };
-        let mut envoy = Self { admin, ports: HashMap::new(), log, process, dir };
+        let mut envoy = Self { admin, ports: HashMap::new(), log, _process: process, _dir: dir };
         envoy.ports = envoy.listeners();
         Ok(envoy)
     }
@@ -228,9 +220,5 @@ impl Envoy {
     pub(crate) fn stat(&self, name: &str) -> u64 {
         let stats = http::get(self.admin, &format!("/stats?filter=^{name}$&format=json"), &[]).json();
         stats["stats"][0]["value"].as_u64().unwrap_or(0)
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.process.id()
     }
 }

@@ -6,7 +6,7 @@
 # makes a second run a matter of a second. `docker image rm` a stand-in to have the official image pulled.
 set -eu
 cd "$(dirname "$0")"
-label=kinto-jwt-filter.stand-in
+label='kinto-jwt-filter.stand-in'
 
 # The pins are in the compose file, and only there.
 image() { sed -n "s|^ *image: \($1:[^ ]*\).*|\1|p" ../../../envoy/docker-compose.yaml; }
