@@ -21,6 +21,6 @@ if ! [ -d /usr/lib/wasm32-wasi ] || ! [ -x /usr/bin/rustc ] || ! [ -d /usr/src/r
         exit 1
     fi
 fi
-exec env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_WASM32_WASIP1_LINKER=wasm-ld \
-    CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS=-L/usr/lib/wasm32-wasi \
+exec env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
+    CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-C target-feature=+simd128 -L/usr/lib/wasm32-wasi" \
     /usr/bin/cargo build --locked -Zbuild-std=std,panic_abort --release --target $target

@@ -16,7 +16,18 @@ pub struct Claims(Value);
 
 /// Claims that the rules have admitted, the only ones that a user id is taken from.
 #[derive(Debug)]
-pub struct Admitted(Value);
+pub struct Admitted {
+    claims: Value,
+    validity: Validity,
+}
+
+/// When claims are valid: what must be checked again each time that they are used.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Validity {
+    iat: Option<NumericDate>,
+    nbf: Option<NumericDate>,
+    exp: Option<NumericDate>,
+}
 
 impl Claims {
     /// Reads the payload of a verified token (RFC 7519 section 7.2, step 10).
@@ -27,7 +38,18 @@ impl Claims {
 
 impl Admitted {
     pub(crate) fn object(&self) -> &Value {
-        &self.0
+        &self.claims
+    }
+
+    pub(crate) fn validity(&self) -> Validity {
+        self.validity
+    }
+}
+
+impl Validity {
+    fn parse(claims: &Value) -> Result<Self, Rejection> {
+        let date = |name| numeric_date(claims.get(name));
+        Ok(Self { iat: date("iat")?, nbf: date("nbf")?, exp: date("exp")? })
     }
 }
 
@@ -45,25 +67,29 @@ pub struct Rules {
 impl Rules {
     /// Admits claims at the time `now`.
     pub fn admit(&self, claims: Claims, now: NumericDate) -> Result<Admitted, Rejection> {
+        let claims = claims.0;
+        let mut validity = Validity::default();
         if self.enforced {
-            self.check_times(&claims.0, now)?;
-            self.check_audience(claims.0.get("aud"))?;
-            check_string(claims.0.get("sub"), Rejection::SubjectNotString)?;
-            check_string(claims.0.get("jti"), Rejection::JwtIdNotString)?;
+            validity = Validity::parse(&claims)?;
+            self.check_times(validity, now)?;
+            self.check_audience(claims.get("aud"))?;
+            check_string(claims.get("sub"), Rejection::SubjectNotString)?;
+            check_string(claims.get("jti"), Rejection::JwtIdNotString)?;
         }
-        Ok(Admitted(claims.0))
+        Ok(Admitted { claims, validity })
     }
 
-    fn check_times(&self, claims: &Value, now: NumericDate) -> Result<(), Rejection> {
+    /// Checks the times of claims, which pass, at each use.
+    pub(crate) fn check_times(&self, validity: Validity, now: NumericDate) -> Result<(), Rejection> {
         let latest_start = now.saturating_add(self.leeway);
-        if numeric_date(claims.get("iat"))?.is_some_and(|iat| iat > latest_start) {
+        if validity.iat.is_some_and(|iat| iat > latest_start) {
             return Err(Rejection::IssuedInFuture);
         }
-        if numeric_date(claims.get("nbf"))?.is_some_and(|nbf| nbf > latest_start) {
+        if validity.nbf.is_some_and(|nbf| nbf > latest_start) {
             return Err(Rejection::NotYetValid);
         }
         // "on or after which the JWT MUST NOT be accepted" (RFC 7519 section 4.1.4): equal is expired.
-        if numeric_date(claims.get("exp"))?.is_some_and(|exp| exp.saturating_add(self.leeway) <= now) {
+        if validity.exp.is_some_and(|exp| exp.saturating_add(self.leeway) <= now) {
             return Err(Rejection::Expired);
         }
         Ok(())

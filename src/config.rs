@@ -7,8 +7,10 @@ use prost_types::value::Kind;
 use serde_json::{Map, Number, Value};
 
 use crate::batch::BatchLimits;
+use crate::cache::CacheLimits;
 use crate::claims::Rules;
 use crate::credentials::Credentials;
+use crate::host_crypto::HostVerify;
 use crate::identity_header::{IdentityHeader, is_token, wsgi_key};
 use crate::json;
 use crate::keys::{ALGORITHMS, Keys};
@@ -23,7 +25,7 @@ const MAX_LEEWAY: u64 = 86_400;
 const PARAMETER_SCHEMES: [&str; 6] = ["Digest", "WSSE", "HMACDigest", "GoogleLogin", "Cookie", "OpenID"];
 
 /// Every setting, in one place for the error on an unknown one.
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 13] = [
     "public_key",
     "algorithm",
     "leeway",
@@ -35,6 +37,7 @@ const SETTINGS: [&str; 12] = [
     "userIdTokenKey",
     "userIdHeader",
     "forwardToken",
+    "tokenCache",
     "batch",
 ];
 
@@ -55,6 +58,8 @@ pub struct Config {
     pub identity_header: IdentityHeader,
     /// `forwardToken`: whether Kinto gets the token too.
     pub forward_token: bool,
+    /// `tokenCache`: how many verified tokens are remembered.
+    pub token_cache: CacheLimits,
     /// `batch`: limits of the batch endpoint.
     pub batch: BatchLimits,
 }
@@ -87,21 +92,27 @@ impl Config {
     /// # Errors
     /// The first setting that is wrong.
     pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
-        Self::from_settings(Settings(read(bytes)?))
+        Self::parse_with_host(bytes, None)
     }
 
-    fn from_settings(mut settings: Settings) -> Result<Self, ConfigError> {
+    /// Reads the configuration for a host that may lend its cryptography.
+    ///
+    /// # Errors
+    /// The first setting that is wrong.
+    pub fn parse_with_host(bytes: &[u8], host: Option<HostVerify>) -> Result<Self, ConfigError> {
+        let mut settings = Settings(read(bytes)?);
         settings.refuse_unknown()?;
         let enforced = settings.bool("verifyToken", true)?;
         let credentials = credentials(&mut settings)?;
         Ok(Self {
-            keys: keys(&mut settings, enforced)?,
+            keys: keys(&mut settings, enforced, host)?,
             rules: Rules { enforced, leeway: leeway(&mut settings)?, audience: audience(&mut settings)? },
             user_id_claim: UserIdClaim::new(settings.text("userIdTokenKey", "sub")?),
             unauthorized: unauthorized(&mut settings)?,
             identity_header: identity_header(&mut settings, &credentials)?,
             credentials,
             forward_token: settings.bool("forwardToken", false)?,
+            token_cache: token_cache(&mut settings)?,
             batch: batch(&mut settings)?,
         })
     }
@@ -141,7 +152,7 @@ fn credentials(settings: &mut Settings) -> Result<Credentials, ConfigError> {
     Ok(if is_authorization { Credentials::authorization(schemes) } else { Credentials::bare(&header) })
 }
 
-fn keys(settings: &mut Settings, enforced: bool) -> Result<Keys, ConfigError> {
+fn keys(settings: &mut Settings, enforced: bool, host: Option<HostVerify>) -> Result<Keys, ConfigError> {
     let name = settings.text("algorithm", "RS256")?;
     let algorithm = *ALGORITHMS.iter().find(|(known, _)| *known == name).ok_or_else(|| {
         let names: Vec<&str> = ALGORITHMS.iter().map(|(name, _)| *name).collect();
@@ -170,7 +181,7 @@ fn keys(settings: &mut Settings, enforced: bool) -> Result<Keys, ConfigError> {
     };
     let key = public_key::parse(&text, algorithm.1)
         .map_err(|(fault, remedy)| error("public_key", fault, remedy))?;
-    Keys::new(algorithm, &key, enforced).map_err(|_| {
+    Keys::new(algorithm, &key, enforced, host).map_err(|_| {
         error(
             "public_key",
             format!("is damaged, or not a key for {name}"),
@@ -242,20 +253,23 @@ fn identity_header(
     Ok(IdentityHeader::new(name))
 }
 
-fn batch(settings: &mut Settings) -> Result<BatchLimits, ConfigError> {
-    let mut limits = BatchLimits::default();
-    let mut batch = match settings.take("batch") {
-        None => return Ok(limits),
-        Some(Value::Object(members)) => Settings(members),
-        Some(_) => return Err(error("batch", "is not a map", "write it as batch: { maxBytes: 1048576 }")),
+fn token_cache(settings: &mut Settings) -> Result<CacheLimits, ConfigError> {
+    let CacheLimits { max_entries, max_bytes } = CacheLimits::default();
+    let mut cache = settings.map("tokenCache", "{ maxEntries: 10000, maxBytes: 8388608 }")?;
+    let limits = CacheLimits {
+        max_entries: cache.size("maxEntries", max_entries, 0, "tokens")?,
+        max_bytes: cache.size("maxBytes", max_bytes, 0, "bytes")?,
     };
-    let default = u64::try_from(limits.max_bytes).unwrap_or(u64::MAX);
-    let max_bytes = batch.integer("maxBytes", default, 1..=u64::from(u32::MAX), "bytes")?;
-    limits.max_bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX);
-    match batch.0.keys().next() {
-        Some(name) => Err(error(&format!("batch.{name}"), "is not a setting", "batch has only maxBytes")),
-        None => Ok(limits),
-    }
+    cache.refuse_rest("tokenCache", "maxEntries and maxBytes")?;
+    Ok(limits)
+}
+
+fn batch(settings: &mut Settings) -> Result<BatchLimits, ConfigError> {
+    let mut batch = settings.map("batch", "{ maxBytes: 1048576 }")?;
+    let limits =
+        BatchLimits { max_bytes: batch.size("maxBytes", BatchLimits::default().max_bytes, 1, "bytes")? };
+    batch.refuse_rest("batch", "maxBytes")?;
+    Ok(limits)
 }
 
 /// The settings as written, taken out one by one.
@@ -276,6 +290,30 @@ impl Settings {
     /// A setting that is there and not null.
     fn take(&mut self, name: &str) -> Option<Value> {
         self.0.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// A setting that holds settings of its own; none is the same as an empty one.
+    fn map(&mut self, name: &str, example: &str) -> Result<Self, ConfigError> {
+        match self.take(name) {
+            None => Ok(Self(Map::new())),
+            Some(Value::Object(members)) => Ok(Self(members)),
+            Some(_) => Err(error(name, "is not a map", format!("write it as {name}: {example}"))),
+        }
+    }
+
+    fn refuse_rest(&self, parent: &str, known: &str) -> Result<(), ConfigError> {
+        match self.0.keys().next() {
+            Some(name) => {
+                Err(error(&format!("{parent}.{name}"), "is not a setting", format!("{parent} has {known}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn size(&mut self, name: &str, default: usize, least: u64, unit: &str) -> Result<usize, ConfigError> {
+        let default = u64::try_from(default).unwrap_or(u64::MAX);
+        let size = self.integer(name, default, least..=u64::from(u32::MAX), unit)?;
+        Ok(usize::try_from(size).unwrap_or(usize::MAX))
     }
 
     fn bool(&mut self, name: &str, default: bool) -> Result<bool, ConfigError> {

@@ -42,6 +42,12 @@ impl Credentials {
         &self.header
     }
 
+    /// Whether Envoy hands all fields of this name over as one value, joined by commas.
+    #[must_use]
+    pub fn is_joined(&self) -> bool {
+        self.schemes.is_some()
+    }
+
     /// Finds the credential among the values of all header fields of this name.
     #[must_use]
     pub fn find<'h>(&self, mut values: impl Iterator<Item = &'h [u8]>) -> Credential<'h> {

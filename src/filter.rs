@@ -3,17 +3,18 @@
 use std::rc::Rc;
 use std::time::UNIX_EPOCH;
 
-use log::{debug, error, warn};
+use log::{debug, error, info, warn};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, Bytes, ContextType, LogLevel};
+use proxy_wasm::types::{Action, Bytes, ContextType, LogLevel, MetricType};
 
 use crate::answer::Answer;
 use crate::batch::{Refusal, check_media_type};
 use crate::batch_path::is_batch;
 use crate::claims::NumericDate;
 use crate::config::Config;
-use crate::gate::Gate;
+use crate::gate::{Decision, Gate};
+use crate::keys::Keys;
 use crate::user_id::UserId;
 
 proxy_wasm::main! {{
@@ -34,8 +35,10 @@ impl RootContext for Root {
         if let Ok(level) = hostcalls::get_log_level() {
             proxy_wasm::set_log_level(level);
         }
-        match Config::parse(&self.get_plugin_configuration().unwrap_or_default()) {
+        let configuration = self.get_plugin_configuration().unwrap_or_default();
+        match Config::parse_with_host(&configuration, Some(verify_signature)) {
             Ok(config) => {
+                report_verifier(&config.keys);
                 if !config.rules.enforced {
                     warn!(
                         "VERIFYTOKEN IS FALSE: EVERY TOKEN IS BELIEVED, SIGNED OR NOT. FOR DEVELOPMENT ONLY."
@@ -62,6 +65,24 @@ impl RootContext for Root {
     }
 }
 
+/// Envoy's foreign function of this name.
+fn verify_signature(arguments: &[u8]) -> Option<Vec<u8>> {
+    // An empty answer is protobuf for a false one.
+    hostcalls::call_foreign_function("verify_signature", Some(arguments)).ok().map(Option::unwrap_or_default)
+}
+
+/// Says once, and counts, that this VM verifies signatures itself although a host could do it faster.
+fn report_verifier(keys: &Keys) {
+    if keys.is_hostable() && !keys.is_hosted() {
+        info!("the host offers no verify_signature; signatures are verified in the module, which is slower");
+        if let Ok(counter) =
+            hostcalls::define_metric(MetricType::Counter, "kinto_jwt.host_verification_missing")
+        {
+            let _ = hostcalls::increment_metric(counter, 1);
+        }
+    }
+}
+
 /// One request.
 struct Filter {
     gate: Rc<Gate>,
@@ -80,23 +101,26 @@ impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let gate = Rc::clone(&self.gate);
         let config = gate.config();
-        let headers = self.get_http_request_headers_bytes();
+        let (identity, token) = (config.identity_header.name(), config.credentials.header());
 
+        // Each call to the host costs about as much as the rest of the decision. Where two names say all, and
+        // there is no body that could be a batch, the list of headers is not asked for.
+        if end_of_stream && config.identity_header.has_one_spelling() && config.credentials.is_joined() {
+            let value = self.get_http_request_header_bytes(token);
+            let decision = self.decide(value.as_deref().into_iter());
+            // Replaces, or removes, every field of this name.
+            let user_id = decision.user_id.as_ref().map(UserId::to_header_value);
+            self.set_http_request_header_bytes(identity, user_id.as_deref());
+            return Action::Continue;
+        }
+
+        let headers = self.get_http_request_headers_bytes();
         for (name, _) in headers.iter().filter(|(name, _)| config.identity_header.is_spelled(name)) {
             self.set_http_request_header_bytes(name, None);
         }
-        let decision = gate.decide(values(&headers, config.credentials.header()), self.now());
-        if let Some(rejection) = decision.rejection {
-            debug!("{}", rejection.code());
-        }
-        if decision.remove_token {
-            self.set_http_request_header_bytes(config.credentials.header(), None);
-        }
+        let decision = self.decide(values(&headers, token));
         if let Some(user_id) = &decision.user_id {
-            self.set_http_request_header_bytes(
-                config.identity_header.name(),
-                Some(&user_id.to_header_value()),
-            );
+            self.set_http_request_header_bytes(identity, Some(&user_id.to_header_value()));
         }
         let pseudo = |name| values(&headers, name).next().unwrap_or_default();
         if !end_of_stream
@@ -134,6 +158,18 @@ impl Filter {
     fn now(&self) -> NumericDate {
         // A clock before 1970 reads 0: a token with nbf or iat is then not yet valid.
         self.get_current_time().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    }
+
+    /// Decides, says why not at level debug, and removes a token that Kinto shall not see.
+    fn decide<'h>(&self, token_headers: impl Iterator<Item = &'h [u8]>) -> Decision {
+        let decision = self.gate.decide(token_headers, self.now());
+        if let Some(rejection) = decision.rejection {
+            debug!("{}", rejection.code());
+        }
+        if decision.remove_token {
+            self.set_http_request_header_bytes(self.gate.config().credentials.header(), None);
+        }
+        decision
     }
 
     fn begin_batch(&mut self, headers: &[(String, Bytes)], outer: Option<UserId>) -> Result<(), Refusal> {

@@ -1,5 +1,6 @@
 //! The whole decision: for a request, who Kinto shall take it for.
 
+use crate::cache::{TokenCache, Verified};
 use crate::claims::NumericDate;
 use crate::config::Config;
 use crate::credentials::Credential;
@@ -22,13 +23,14 @@ pub struct Decision {
 #[derive(Debug)]
 pub struct Gate {
     config: Config,
+    cache: TokenCache,
 }
 
 impl Gate {
     /// A gate that follows this configuration.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config }
+        Self { cache: TokenCache::new(config.token_cache), config }
     }
 
     /// The configuration that it follows.
@@ -49,14 +51,30 @@ impl Gate {
         Decision { user_id, remove_token: !foreign && !self.config.forward_token, rejection }
     }
 
-    /// The only way to a user id: each line takes what the one before it proved.
     fn identify(&self, credential: Credential<'_>, now: NumericDate) -> Result<UserId, Rejection> {
         let token = match credential {
-            Credential::Token(token) => Token::parse(token)?,
+            Credential::Token(token) => token,
             Credential::Absent(rejection) | Credential::Invalid(rejection) => return Err(rejection),
         };
-        let claims = self.config.keys.verify(&token)?;
+        let Some(known) = self.cache.find(token) else { return self.verify(token, now) };
+        match self.config.rules.check_times(known.validity, now) {
+            Err(Rejection::Expired) => {
+                self.cache.forget(token);
+                Err(Rejection::Expired)
+            }
+            checked => checked.map(|()| known.user_id),
+        }
+    }
+
+    /// The only way from a token to a user id: each line takes what the one before it proved.
+    fn verify(&self, token: &[u8], now: NumericDate) -> Result<UserId, Rejection> {
+        let parsed = Token::parse(token)?;
+        let claims = self.config.keys.verify(&parsed)?;
         let admitted = self.config.rules.admit(claims, now)?;
-        UserId::from_claims(&admitted, &self.config.user_id_claim)
+        let user_id = UserId::from_claims(&admitted, &self.config.user_id_claim)?;
+        if self.config.rules.enforced {
+            self.cache.keep(token, Verified { user_id: user_id.clone(), validity: admitted.validity() });
+        }
+        Ok(user_id)
     }
 }

@@ -20,6 +20,14 @@ impl IdentityHeader {
         &self.name
     }
 
+    /// Whether no header but the one of this very name is filed under its key.
+    ///
+    /// A name is ASCII by the time that Envoy hands it over, so only `-` and `_` make others.
+    #[must_use]
+    pub fn has_one_spelling(&self) -> bool {
+        !self.key.contains('_')
+    }
+
     /// Whether WSGI would file a header of this name under the identity header's key.
     #[must_use]
     pub fn is_spelled(&self, name: &str) -> bool {
@@ -65,6 +73,7 @@ mod tests {
     #[test]
     fn every_spelling_of_the_header_is_known() {
         let header = IdentityHeader::new("userId".into());
+        assert!(header.has_one_spelling());
         for name in ["userid", "USERID", "UserId", "user\u{131}d", "u\u{17f}erid"] {
             assert!(header.is_spelled(name), "{name}");
         }
@@ -72,6 +81,7 @@ mod tests {
             assert!(!header.is_spelled(name), "{name}");
         }
         let header = IdentityHeader::new("X-Class-Id".into());
+        assert!(!header.has_one_spelling());
         for name in ["x-class-id", "X_CLASS_ID", "x_class-id", "x-cla\u{df}-id"] {
             assert!(header.is_spelled(name), "{name}");
         }

@@ -1,10 +1,11 @@
 //! Keys, and the only way from a token to its claims: a verified signature.
 
-use jsonwebtoken::crypto::JwtVerifier;
+use jsonwebtoken::signature::Verifier;
 use jsonwebtoken::{Algorithm, DecodingKey};
 
 use crate::claims::Claims;
-use crate::crypto;
+use crate::crypto::KeyVerifier;
+use crate::host_crypto::HostVerify;
 use crate::rejection::Rejection;
 use crate::token::Token;
 
@@ -27,7 +28,7 @@ pub const ALGORITHMS: [(&str, Algorithm); 12] = [
 /// The key that tokens are verified with, and its one algorithm.
 pub struct Keys {
     alg: &'static str,
-    verifier: Box<dyn JwtVerifier>,
+    verifier: KeyVerifier,
     enforced: bool,
 }
 
@@ -40,8 +41,21 @@ impl Keys {
         (alg, algorithm): (&'static str, Algorithm),
         key: &DecodingKey,
         enforced: bool,
+        host: Option<HostVerify>,
     ) -> Result<Self, jsonwebtoken::errors::Error> {
-        Ok(Self { alg, verifier: crypto::verifier(algorithm, key)?, enforced })
+        Ok(Self { alg, verifier: KeyVerifier::new(algorithm, key, host)?, enforced })
+    }
+
+    /// Whether a host such as Envoy can verify signatures of this algorithm.
+    #[must_use]
+    pub fn is_hostable(&self) -> bool {
+        self.alg.starts_with("RS") || self.alg.starts_with("ES")
+    }
+
+    /// Whether signatures are verified by the host's cryptography rather than in the module.
+    #[must_use]
+    pub fn is_hosted(&self) -> bool {
+        self.verifier.is_hosted()
     }
 
     /// The claims of a token that this key signed.

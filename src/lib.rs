@@ -37,7 +37,8 @@
 //! | `gate.rs` | the whole decision, with the time as an argument |
 //! | `config.rs`, `public_key.rs` | what the operator wrote, to a policy; or words for what is wrong with it |
 //! | `credentials.rs`, `token.rs`, `keys.rs`, `claims.rs`, `user_id.rs` | the line above |
-//! | `crypto.rs` | signature verification with keys that are parsed once |
+//! | `crypto.rs`, `host_crypto.rs` | signature verification: by the host's BoringSSL, or in the module |
+//! | `cache.rs` | verified tokens, so that each is verified once |
 //! | `identity_header.rs` | the header that Kinto trusts, in every spelling |
 //! | `batch_path.rs`, `batch.rs` | which requests are a batch; its body in, a harmless body out |
 //! | `json.rs` | JSON that has one reading only |
@@ -48,6 +49,7 @@
 pub mod answer;
 pub mod batch;
 pub mod batch_path;
+pub mod cache;
 pub mod claims;
 pub mod config;
 pub mod credentials;
@@ -55,6 +57,7 @@ mod crypto;
 #[cfg(target_arch = "wasm32")]
 mod filter;
 pub mod gate;
+pub mod host_crypto;
 pub mod identity_header;
 mod json;
 pub mod keys;

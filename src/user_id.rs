@@ -5,6 +5,7 @@
 //! would be another user.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -15,7 +16,7 @@ use crate::rejection::Rejection;
 ///
 /// Never empty, no character above U+00FF, no control character, no outer white space.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserId(String);
+pub struct UserId(Rc<str>);
 
 impl UserId {
     /// The user id of admitted claims, or why a header cannot carry it.
@@ -44,7 +45,7 @@ impl UserId {
         if text.chars().any(|c| u8::try_from(c).is_err()) {
             return Err(Rejection::UserIdNotLatin1);
         }
-        Ok(Self(text.into_owned()))
+        Ok(Self(text.into()))
     }
 
     /// The id as text.

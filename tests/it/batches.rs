@@ -4,10 +4,10 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::decisions::now;
+use crate::forgeries::{FORGERY, forgeries, json_type, without_safeguards};
 use crate::http::{self, Headers, authorization, header};
 use crate::servers::{Envoy, Kinto, Process, as_struct, config_of, free_port, made, project, wait_for_port};
-use crate::tokens::{public_key, rs256};
+use crate::tokens::{now, public_key, rs256};
 
 fn settings(more: Value) -> Value {
     let mut settings = json!({"public_key": public_key("rsa")});
@@ -17,147 +17,6 @@ fn settings(more: Value) -> Value {
 
 fn token(user: &str) -> String {
     rs256(&json!({"sub": user, "exp": now() + 600}))
-}
-
-fn json_type() -> (String, Vec<u8>) {
-    header("Content-Type", "application/json")
-}
-
-/// Spellings of the identity header inside JSON, as they stand between the quotes.
-const SPELLINGS: [&str; 10] = [
-    "userId",
-    "userid",
-    "USERID",
-    "uSeRiD",
-    r"\u0075serId",
-    r"\u0055\u0053\u0045\u0052\u0049\u0044",
-    r"user\u0131d",
-    r"u\u017ferid",
-    "user\u{131}d",
-    "u\u{17f}er\u{131}d",
-];
-
-/// Ways to put a header into a batch body, NAME for its name.
-const SHAPES: [&str; 14] = [
-    r#"{"requests":[{"path":"/v1/","headers":{"NAME":"admin"}}]}"#,
-    r#"{"requests":[{"path":"/","headers":{"NAME":"admin"}},{"path":"/v1/","headers":{"NAME":"admin"}}]}"#,
-    r#"{"defaults":{"headers":{"NAME":"admin"}},"requests":[{"path":"/v1/"}]}"#,
-    r#"{"requests":[{"path":"/v1/"}],"defaults":{"headers":{"NAME":"admin"}}}"#,
-    r#"{"defaults":{"headers":{"NAME":"admin"}},"requests":[{"path":"/v1/","headers":{"NAME":"admin"}}]}"#,
-    r#"{"defaults":{"path":"/v1/","headers":{"NAME":"admin"}},"requests":[{},{}]}"#,
-    r#"{"requests":[{"path":"/v1/","headers":{},"headers":{"NAME":"admin"}}]}"#,
-    r#"{"requests":[{"path":"/v1/","headers":{"NAME":"admin"},"h\u0065aders":{"NAME":"admin"}}]}"#,
-    r#"{"requests":[{"path":"/"}],"requests":[{"path":"/v1/","headers":{"NAME":"admin"}}]}"#,
-    r#"{"requests":[{"path":"/v1/"}],"defaults":{},"defaults":{"headers":{"NAME":"admin"}}}"#,
-    r#"{"requests":[{"path":"/v1/","headers":{"NAME":"alice","NAME":"admin"}}]}"#,
-    r#"{"requests":[{"path":"/v1/","h\u0065aders":{"NAME":"admin"}}]}"#,
-    r#"{"r\u0065quests":[{"path":"/v1/","headers":{"NAME":"admin","Authorization":"JWT a.b.c"}}]}"#,
-    r#"{"requests":[{"path":"/v1/","headers":{"NAME":"admin","NAME ":"x"}}]}"#,
-];
-
-const FORGERY: &str = r#"{"requests":[{"path":"/v1/","headers":{"userId":"admin"}}]}"#;
-
-/// Paths that reach the endpoint in Kinto, or might.
-const PATHS: [&[u8]; 26] = [
-    b"/v1/batch",
-    b"/v1/batch?x",
-    b"/v1/batch?x=/y#z",
-    b"/v1/batch#x",
-    b"/v1/%62atch",
-    b"/v1/b%61tc%68",
-    b"//v1/batch",
-    b"///v1//batch",
-    b"/v1//batch",
-    b"/v1%2fbatch",
-    b"/v1%2Fbatch",
-    b"/%76%31/batch",
-    b"/v1/batch%0a",
-    b"/v1/batch%0A",
-    b"/v1/batch%0d",
-    b"/v1/batch%20",
-    b"/v1/batch%00",
-    b"/v1/ba\ttch",
-    b"/v1/batch;x",
-    b"/v1/./batch",
-    b"/v1/x/../batch",
-    b"/v1/%2e/batch",
-    b"/v1/batch/",
-    b"/v1/b%61tch/",
-    b"/batch",
-    b"/v1/%2562atch",
-];
-
-fn utf_16(text: &str, bom: bool) -> Vec<u8> {
-    let bom = bom.then_some(0xfeff_u16);
-    bom.into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect()
-}
-
-fn utf_32(text: &str) -> Vec<u8> {
-    text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect()
-}
-
-/// Every forgery, as the bytes of a request; `who` is the sender's own credential.
-fn forgeries(who: &[(String, Vec<u8>)]) -> Vec<Vec<u8>> {
-    let mut requests = Vec::new();
-    let with = |more: &[(String, Vec<u8>)]| [who, more].concat();
-    for spelling in SPELLINGS {
-        for shape in SHAPES {
-            let body = shape.replace("NAME", spelling);
-            requests.push(http::bytes("POST", b"/v1/batch", &with(&[json_type()]), body.as_bytes()));
-        }
-    }
-    for path in PATHS {
-        requests.push(http::bytes("POST", path, &with(&[json_type()]), FORGERY.as_bytes()));
-        requests.push(http::chunked(path, &with(&[]), FORGERY.as_bytes()));
-        // The same path as a sub-request, a batch within a batch.
-        let inner: Value = serde_json::from_str(FORGERY).unwrap();
-        let path = String::from_utf8_lossy(path).into_owned();
-        let outer = json!({"requests": [{"method": "POST", "path": path, "body": inner}]}).to_string();
-        requests.push(http::bytes("POST", b"/v1/batch", &with(&[json_type()]), outer.as_bytes()));
-        let outer = json!({"defaults": {"method": "POST", "path": path, "body": inner}, "requests": [{}]});
-        requests.push(http::bytes("POST", b"/v1/batch", &with(&[json_type()]), outer.to_string().as_bytes()));
-    }
-    for (charset, body) in [
-        ("utf-16", utf_16(FORGERY, true)),
-        ("utf-16le", utf_16(FORGERY, false)),
-        ("UTF-16-LE", utf_16(FORGERY, false)),
-        ("utf-32", [&[0xff, 0xfe, 0, 0][..], &utf_32(FORGERY)].concat()),
-        ("utf-32le", utf_32(FORGERY)),
-        ("utf-7", FORGERY.replace('u', "+AHU-").into_bytes()),
-        ("utf-7", FORGERY.as_bytes().to_vec()),
-        ("utf-8-sig", FORGERY.as_bytes().to_vec()),
-        ("utf-8-sig", format!("\u{feff}{FORGERY}").into_bytes()),
-        ("latin-1", FORGERY.as_bytes().to_vec()),
-        ("unicode_escape", FORGERY.replace('u', r"\x75").into_bytes()),
-        ("raw_unicode_escape", FORGERY.replace("user", r"\u0075ser").into_bytes()),
-    ] {
-        for style in [
-            format!("application/json; charset={charset}"),
-            format!("application/json;CHARSET=\"{charset}\""),
-            format!("application/json; charset=utf-8; charset={charset}"),
-            format!("application/json; x=;charset={charset}"),
-        ] {
-            requests.push(http::bytes("POST", b"/v1/batch", &with(&[header("Content-Type", style)]), &body));
-        }
-    }
-    for kind in
-        ["text/plain", "application/merge-patch+json", "application/json; charset=utf-8", "*/*", ";", "x"]
-    {
-        requests.push(http::bytes(
-            "POST",
-            b"/v1/batch",
-            &with(&[header("Content-Type", kind)]),
-            FORGERY.as_bytes(),
-        ));
-    }
-    requests.push(http::bytes("POST", b"/v1/batch", &with(&[]), FORGERY.as_bytes()));
-    for method in ["post", "PUT", "PATCH", "GET", "OPTIONS"] {
-        requests.push(http::bytes(method, b"/v1/batch", &with(&[json_type()]), FORGERY.as_bytes()));
-    }
-    let long = format!("{FORGERY}{}", " ".repeat(300_000));
-    requests.push(http::bytes("POST", b"/v1/batch", &with(&[json_type()]), long.as_bytes()));
-    requests.push(http::chunked(b"/v1/batch", &with(&[json_type()]), long.as_bytes()));
-    requests
 }
 
 fn is_forged(port: u16, request: &[u8]) -> bool {
@@ -170,12 +29,7 @@ fn no_batch_forges_an_identity() {
     let kinto = Kinto::behind_envoy();
     // Every safeguard of the example that could help is off: the filter must do it alone.
     let mut config = config_of(kinto.port("kinto"), &[("kinto", as_struct(&settings(json!({}))))]);
-    let listener = &mut config["static_resources"]["listeners"][0];
-    let manager = crate::servers::manager(listener);
-    manager["normalize_path"] = json!(false);
-    manager["merge_slashes"] = json!(false);
-    manager["path_with_escaped_slashes_action"] = json!("KEEP_UNCHANGED");
-    manager["common_http_protocol_options"]["headers_with_underscores_action"] = json!("ALLOW");
+    without_safeguards(&mut config["static_resources"]["listeners"][0]);
     let envoy = Envoy::start(&config);
 
     let requests = [forgeries(&[]), forgeries(&[authorization(&token("alice"))])].concat();

@@ -5,10 +5,9 @@ use std::process::Command;
 use kinto_jwt_filter::config::Config;
 use serde_json::{Value, json};
 
-use crate::decisions::now;
 use crate::http::{self, authorization};
 use crate::servers::{Envoy, Kinto, as_string, as_struct, config_of, demo_config, made, project, wait_for};
-use crate::tokens::{SECRET, key_file, public_key, rs256};
+use crate::tokens::{SECRET, key_file, now, public_key, rs256};
 
 fn with(more: Value) -> Value {
     let mut settings = json!({"public_key": public_key("rsa")});
@@ -80,6 +79,8 @@ fn refused() -> Vec<(Value, &'static [&'static str])> {
         (with(json!({"batch": {"maxBytes": 0}})), &["maxBytes is not a whole number of bytes"]),
         (with(json!({"batch": {"max": 1}})), &["batch.max is not a setting"]),
         (with(json!({"batch": 5})), &["batch is not a map"]),
+        (with(json!({"tokenCache": {"maxEntries": -1}})), &["maxEntries is not a whole number of tokens"]),
+        (with(json!({"tokenCache": {"entries": 1}})), &["tokenCache.entries is not a setting"]),
         (
             with(json!({"verify_token": true})),
             &["\"verify_token\" is not a setting of this filter", "verifyToken"],

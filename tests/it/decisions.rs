@@ -1,53 +1,84 @@
 //! The decision table, three times.
 
 use std::collections::BTreeSet;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use kinto_jwt_filter::config::Config;
 use kinto_jwt_filter::gate::Gate;
+use kinto_jwt_filter::host_crypto::HostVerify;
+use kinto_jwt_filter::rejection::Rejection;
 use serde_json::{Map, Value, json};
 
 use crate::http;
+use crate::ring_host::ring_host;
 use crate::servers::{Envoy, Kinto, as_struct, config_of, manager, project};
-use crate::table::{Policy, policies};
+use crate::table::{Case, Policy, policies};
+use crate::tokens::now;
+use crate::tokens::{public_key, rs256};
 
 /// 2027-01-15T08:00:00Z.
 const NOW: u64 = 1_800_000_000;
 
-pub(crate) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+#[test]
+fn the_table_holds_natively() {
+    // With the module's cryptography and with a host's; at first sight and from the cache.
+    for host in [None, Some(ring_host as HostVerify)] {
+        let (mut count, mut wrong) = (0, Vec::new());
+        for policy in policies(NOW) {
+            let config = Config::parse_with_host(policy.settings.to_string().as_bytes(), host).unwrap();
+            let gate = Gate::new(config);
+            for case in policy.cases.iter().chain(&policy.cases) {
+                let answer = decide(&gate, case, NOW);
+                if answer != case.expected {
+                    wrong
+                        .push(format!("{}: {}: {answer:?}, not {:?}", policy.name, case.name, case.expected));
+                }
+                count += 1;
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        assert!(count > 1000, "{count}");
+    }
+}
+
+/// The gate's answer, with the headers as Envoy would hand them over: outer white space trimmed,
+/// `Authorization` joined by commas.
+fn decide(gate: &Gate, case: &Case, now: u64) -> Result<String, Rejection> {
+    let name = gate.config().credentials.header();
+    let fields = case.headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+    let mut values: Vec<Vec<u8>> = fields.map(|(_, value)| value.trim_ascii().to_vec()).collect();
+    if name == "authorization" && values.len() > 1 {
+        values = vec![values.join(&b","[..])];
+    }
+    let decision = gate.decide(values.iter().map(Vec::as_slice), now);
+    match decision.rejection {
+        None => Ok(decision.user_id.unwrap().as_str().to_owned()),
+        Some(rejection) => {
+            assert_eq!(decision.user_id, gate.config().unauthorized);
+            Err(rejection)
+        }
+    }
 }
 
 #[test]
-fn the_table_holds_natively() {
-    let (mut count, mut wrong) = (0, Vec::new());
-    for policy in policies(NOW) {
-        let config = Config::parse(policy.settings.to_string().as_bytes()).unwrap();
-        let gate = Gate::new(config);
-        let name = gate.config().credentials.header().to_owned();
-        for case in &policy.cases {
-            // As Envoy does: outer white space trimmed, Authorization joined by commas.
-            let fields = case.headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(&name));
-            let mut values: Vec<Vec<u8>> = fields.map(|(_, value)| value.trim_ascii().to_vec()).collect();
-            if name == "authorization" && values.len() > 1 {
-                values = vec![values.join(&b","[..])];
-            }
-            let decision = gate.decide(values.iter().map(Vec::as_slice), NOW);
-            let answer = match decision.rejection {
-                None => Ok(decision.user_id.unwrap().as_str().to_owned()),
-                Some(rejection) => {
-                    assert_eq!(decision.user_id, gate.config().unauthorized);
-                    Err(rejection)
-                }
-            };
-            if answer != case.expected {
-                wrong.push(format!("{}: {}: {answer:?}, not {:?}", policy.name, case.name, case.expected));
-            }
-            count += 1;
+fn a_remembered_token_is_still_checked_for_its_times() {
+    let claims = json!({"sub": "alice", "iat": NOW, "nbf": NOW, "exp": NOW + 100});
+    let header = format!("JWT {}", rs256(&claims));
+    for cache in [json!({}), json!({"maxEntries": 0}), json!({"maxEntries": 1, "maxBytes": 1_000_000})] {
+        let settings = json!({"public_key": public_key("rsa"), "leeway": 10, "tokenCache": cache});
+        let gate = Gate::new(Config::parse(settings.to_string().as_bytes()).unwrap());
+        for (now, expected) in [
+            (NOW, None),
+            (NOW + 109, None),
+            (NOW + 110, Some(Rejection::Expired)),
+            (NOW + 110, Some(Rejection::Expired)),
+            (NOW + 50, None),
+            (NOW - 11, Some(Rejection::IssuedInFuture)),
+            (NOW - 10, None),
+        ] {
+            let decision = gate.decide(std::iter::once(header.as_bytes()), now);
+            assert_eq!(decision.rejection, expected, "{cache}, {now}");
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(count > 400, "{count}");
 }
 
 #[test]
@@ -112,7 +143,7 @@ fn kinto_jwt_answers_the_same_but_for_the_listed_differences() {
     for policy in &policies {
         let unverified = policy.settings["verifyToken"] == json!(false);
         let kinto_jwt = if unverified { pyjwt_1.port(policy.name) } else { current.port(policy.name) };
-        let unauthorized = policy.user(&Err(kinto_jwt_filter::rejection::Rejection::NoToken));
+        let unauthorized = policy.user(&Err(Rejection::NoToken));
         for case in &policy.cases {
             let theirs = http::get(kinto_jwt, "/v1/", &case.headers).user();
             let ours = http::get(envoy.port(policy.name), "/v1/", &case.headers).user();

@@ -2,10 +2,9 @@
 
 use serde_json::json;
 
-use crate::decisions::now;
 use crate::http::{self, authorization, header};
 use crate::servers::{Envoy, Kinto, as_struct, config_of};
-use crate::tokens::{SECRET, b64, public_key, rs256, token};
+use crate::tokens::{SECRET, b64, now, public_key, rs256, token};
 
 #[test]
 fn no_bytes_take_the_filter_down() {

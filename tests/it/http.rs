@@ -35,7 +35,10 @@ pub(crate) fn user(root: &Value) -> String {
 
 /// Sends these bytes and reads one answer; `None` when it closes without an answer.
 pub(crate) fn exchange(port: u16, request: &[u8]) -> Option<Response> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    exchange_on(TcpStream::connect(("127.0.0.1", port)).unwrap(), request)
+}
+
+pub(crate) fn exchange_on(mut stream: TcpStream, request: &[u8]) -> Option<Response> {
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     // The server may answer and close before it has read all.
     let _ = stream.write_all(request);

@@ -16,9 +16,12 @@ mod batches;
 mod configurations;
 mod decisions;
 mod documentation;
+mod forgeries;
 mod hostile;
 mod http;
 mod peers;
+#[path = "../../src/crypto/ring_host.rs"]
+mod ring_host;
 mod servers;
 mod table;
 mod tokens;

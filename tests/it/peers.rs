@@ -6,8 +6,8 @@ use kinto_jwt_filter::config::Config;
 use kinto_jwt_filter::gate::Gate;
 use serde_json::{Value, json};
 
-use crate::decisions::now;
 use crate::servers::{made, project};
+use crate::tokens::now;
 
 #[test]
 fn tokens_of_pyjwt_and_joserfc_are_read() {

@@ -1,5 +1,7 @@
 //! Tokens signed by ring, with every part under the test's control.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::SystemRandom;
@@ -10,13 +12,21 @@ use serde_json::{Value, json};
 /// The secret of the HS* tests.
 pub(crate) const SECRET: &str = "correct-horse-battery-staple-0123456789-correct-horse-battery-staple";
 
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
 pub(crate) fn b64(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// A file of `tests/keys`.
+/// A file of `tests/keys`, or the key of the example.
 pub(crate) fn key_file(name: &str) -> String {
-    let path = format!("{}/tests/keys/{name}", env!("CARGO_MANIFEST_DIR"));
+    let path = match name {
+        "demo.key.pem" => "envoy/demo/private-key.pem".to_owned(),
+        _ => format!("tests/keys/{name}"),
+    };
+    let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
