@@ -35,7 +35,7 @@
 //! |---|---|
 //! | `filter.rs` | reads from Envoy, asks, writes back; the only file that knows the host |
 //! | `gate.rs` | the whole decision, with the time as an argument |
-//! | `config.rs`, `public_key.rs` | what the operator wrote, to a policy; or words for what is wrong with it |
+//! | `settings.rs`, `config.rs`, `public_key.rs` | what the operator wrote, to a policy; or words for what is wrong |
 //! | `credentials.rs`, `token.rs`, `keys.rs`, `claims.rs`, `user_id.rs` | the line above |
 //! | `crypto.rs`, `host_crypto.rs` | signature verification: by the host's BoringSSL, or in the module |
 //! | `cache.rs` | verified tokens, so that each is verified once |
@@ -63,5 +63,6 @@ mod json;
 pub mod keys;
 mod public_key;
 pub mod rejection;
+mod settings;
 pub mod token;
 pub mod user_id;

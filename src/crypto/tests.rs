@@ -17,8 +17,8 @@ fn b64(text: &str) -> Vec<u8> {
 
 /// Both ways to verify: in the module, and by the host if it can.
 fn both(algorithm: Algorithm, key: &DecodingKey) -> [KeyVerifier; 2] {
-    let verifiers =
-        [None, Some(ring_host as HostVerify)].map(|host| KeyVerifier::new(algorithm, key, host).unwrap());
+    let host: HostVerify = ring_host;
+    let verifiers = [None, Some(host)].map(|host| KeyVerifier::new(algorithm, key, host).unwrap());
     let name = format!("{algorithm:?}");
     assert!(!verifiers[0].is_hosted());
     assert_eq!(verifiers[1].is_hosted(), name.starts_with("RS") || name.starts_with("ES"), "{name}");

@@ -21,7 +21,8 @@ const NOW: u64 = 1_800_000_000;
 #[test]
 fn the_table_holds_natively() {
     // With the module's cryptography and with a host's; at first sight and from the cache.
-    for host in [None, Some(ring_host as HostVerify)] {
+    let host: HostVerify = ring_host;
+    for host in [None, Some(host)] {
         let (mut count, mut wrong) = (0, Vec::new());
         for policy in policies(NOW) {
             let config = Config::parse_with_host(policy.settings.to_string().as_bytes(), host).unwrap();

@@ -53,7 +53,7 @@ const SHAPES: [&str; 14] = [
 pub(crate) const FORGERY: &str = r#"{"requests":[{"path":"/v1/","headers":{"userId":"admin"}}]}"#;
 
 /// Paths that reach the endpoint in Kinto, or might.
-const PATHS: [&[u8]; 26] = [
+const PATHS: [&[u8]; 28] = [
     b"/v1/batch",
     b"/v1/batch?x",
     b"/v1/batch?x=/y#z",
@@ -80,6 +80,8 @@ const PATHS: [&[u8]; 26] = [
     b"/v1/b%61tch/",
     b"/batch",
     b"/v1/%2562atch",
+    b"http://kinto/v1/batch",
+    b"/kinto/../v1/batch",
 ];
 
 fn utf_16(text: &str, bom: bool) -> Vec<u8> {

@@ -1,0 +1,198 @@
+//! The plugin configuration as the operator wrote it, in each form, and each setting by its type.
+
+use std::fmt;
+
+use prost::Message;
+use prost_types::value::Kind;
+use serde_json::{Map, Number, Value};
+
+use crate::json;
+
+/// Why a configuration is refused: the setting, the fault, the remedy. Holds no secret.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    setting: String,
+    fault: String,
+    remedy: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}; {}", self.setting, self.fault, self.remedy)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+pub(crate) fn error(setting: &str, fault: impl Into<String>, remedy: impl Into<String>) -> ConfigError {
+    ConfigError { setting: setting.to_owned(), fault: fault.into(), remedy: remedy.into() }
+}
+
+/// The settings as written, taken out one by one.
+pub(crate) struct Settings(pub(crate) Map<String, Value>);
+
+impl Settings {
+    pub(crate) fn refuse_unknown(&self, known: &[&str]) -> Result<(), ConfigError> {
+        match self.0.keys().find(|name| !known.contains(&name.as_str())) {
+            Some(name) => Err(error(
+                &format!("{:?}", name.chars().take(64).collect::<String>()),
+                "is not a setting of this filter",
+                format!("the settings are {}", known.join(", ")),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// A setting that is there and not null.
+    pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
+        self.0.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// A setting that holds settings of its own; none is the same as an empty one.
+    pub(crate) fn map(&mut self, name: &str, example: &str) -> Result<Self, ConfigError> {
+        match self.take(name) {
+            None => Ok(Self(Map::new())),
+            Some(Value::Object(members)) => Ok(Self(members)),
+            Some(_) => Err(error(name, "is not a map", format!("write it as {name}: {example}"))),
+        }
+    }
+
+    pub(crate) fn refuse_rest(&self, parent: &str, known: &str) -> Result<(), ConfigError> {
+        match self.0.keys().next() {
+            Some(name) => {
+                Err(error(&format!("{parent}.{name}"), "is not a setting", format!("{parent} has {known}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn size(
+        &mut self,
+        name: &str,
+        default: usize,
+        least: u64,
+        unit: &str,
+    ) -> Result<usize, ConfigError> {
+        let default = u64::try_from(default).unwrap_or(u64::MAX);
+        let size = self.integer(name, default, least..=u64::from(u32::MAX), unit)?;
+        Ok(usize::try_from(size).unwrap_or(usize::MAX))
+    }
+
+    pub(crate) fn bool(&mut self, name: &str, default: bool) -> Result<bool, ConfigError> {
+        match self.take(name) {
+            None => Ok(default),
+            Some(Value::Bool(value)) => Ok(value),
+            Some(_) => Err(error(name, "is neither true nor false", "write true or false, without quotes")),
+        }
+    }
+
+    pub(crate) fn text(&mut self, name: &str, default: &str) -> Result<String, ConfigError> {
+        match self.take(name) {
+            None => Ok(default.to_owned()),
+            Some(Value::String(text)) if !text.is_empty() => Ok(text),
+            Some(_) => Err(error(name, "is not text, or is empty", format!("write for example {default}"))),
+        }
+    }
+
+    /// One text or a list of them.
+    pub(crate) fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, ConfigError> {
+        let items = match self.take(name) {
+            None => return Ok(None),
+            Some(Value::Array(items)) => items,
+            Some(value) => vec![value],
+        };
+        let texts: Option<Vec<String>> = items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
+        match texts {
+            Some(texts) if !texts.is_empty() => Ok(Some(texts)),
+            _ => Err(error(name, "is neither text nor a list of texts", "put each name in quotes")),
+        }
+    }
+
+    /// A whole number; a double will do, since protobuf knows no other.
+    pub(crate) fn integer(
+        &mut self,
+        name: &str,
+        default: u64,
+        range: std::ops::RangeInclusive<u64>,
+        unit: &str,
+    ) -> Result<u64, ConfigError> {
+        let Some(value) = self.take(name) else { return Ok(default) };
+        value.as_number().and_then(whole).filter(|number| range.contains(number)).ok_or_else(|| {
+            error(
+                name,
+                format!("is not a whole number of {unit} from {} to {}", range.start(), range.end()),
+                format!("write a number such as {default}, without quotes"),
+            )
+        })
+    }
+}
+
+fn whole(number: &Number) -> Option<u64> {
+    number.as_u64().or_else(|| {
+        let text = number.as_f64()?.to_string();
+        text.parse().ok()
+    })
+}
+
+/// The settings of either form.
+pub(crate) fn read(bytes: &[u8]) -> Result<Map<String, Value>, ConfigError> {
+    let empty = || error("the configuration", "is empty", "give at least public_key");
+    if bytes.trim_ascii().is_empty() {
+        return Err(empty());
+    }
+    let json = json::parse_object(bytes);
+    let settings = match json {
+        Ok(Value::Object(settings)) => settings,
+        _ => match prost_types::Struct::decode(bytes).ok().and_then(from_struct) {
+            Some(settings) => settings,
+            None if bytes.trim_ascii_start().starts_with(b"{") => {
+                let place = json.err().map(|e| format!(" (line {}, column {})", e.line(), e.column()));
+                return Err(error(
+                    "the configuration",
+                    format!("is not a JSON object with unique names{}", place.unwrap_or_default()),
+                    "correct the JSON, or write YAML under google.protobuf.Struct",
+                ));
+            }
+            None => {
+                return Err(error(
+                    "the configuration",
+                    "is neither a google.protobuf.Struct nor a JSON object with unique names",
+                    "write the settings as YAML under \"@type\": type.googleapis.com/google.protobuf.Struct, value:",
+                ));
+            }
+        },
+    };
+    if settings.is_empty() { Err(empty()) } else { Ok(settings) }
+}
+
+/// `None` for what JSON cannot say (a value without a kind, a number that is not finite), and for an empty
+/// name: the mark of text that happened to decode.
+fn from_struct(fields: prost_types::Struct) -> Option<Map<String, Value>> {
+    fields
+        .fields
+        .into_iter()
+        .map(|(name, value)| (!name.is_empty()).then_some((name, from_value(value)?)))
+        .collect()
+}
+
+fn from_value(value: prost_types::Value) -> Option<Value> {
+    Some(match value.kind? {
+        Kind::NullValue(_) => Value::Null,
+        Kind::NumberValue(number) => from_double(number)?,
+        Kind::StringValue(text) => Value::String(text),
+        Kind::BoolValue(value) => Value::Bool(value),
+        Kind::StructValue(fields) => Value::Object(from_struct(fields)?),
+        Kind::ListValue(list) => {
+            Value::Array(list.values.into_iter().map(from_value).collect::<Option<_>>()?)
+        }
+    })
+}
+
+/// A double that is whole is an integer again, as it was in the operator's YAML.
+fn from_double(number: f64) -> Option<Value> {
+    let text = number.to_string();
+    match text.parse::<i64>() {
+        Ok(integer) => Some(Value::Number(integer.into())),
+        Err(_) => Number::from_f64(number).map(Value::Number),
+    }
+}
