@@ -1,10 +1,10 @@
-# make run: the demo.  make test: everything that proves it.  Both set up what they need.
+# make run: the demo.  make test and make compose-test: all that proves it.  Each sets up what it needs, but for Docker.
 
 MODULE := target/wasm32-wasip1/release/kinto_jwt_filter.wasm
 VENV := .venv
 PYTHON ?= python3
 
-.PHONY: build run test lint clean setup-run setup-test compose-up compose-down compose-logs
+.PHONY: build run test bench lint clean setup-run setup-test compose-up compose-test compose-down compose-logs have-docker
 
 build:
 	@sh envoy/build-module.sh
@@ -30,6 +30,17 @@ run: build setup-run
 test: build setup-test
 	cargo test --locked
 
+$(VENV)/bench.done: benches/requirements.txt $(VENV)/test.done
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# make bench BENCH=--quick is for development; benches/README.md says what is measured, and how.
+bench: build $(VENV)/bench.done
+	@command -v wrk > /dev/null || { echo "bench: apt-get install --no-install-recommends wrk" >&2; exit 1; }
+	cargo build --locked --release --target wasm32-wasip1 --manifest-path benches/noop/Cargo.toml --target-dir target/noop
+	cargo bench --locked --bench core -- --quiet
+	$(VENV)/bin/python benches/load $(BENCH)
+
 lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
@@ -39,7 +50,11 @@ lint:
 compose = $(shell docker compose version > /dev/null 2>&1 && echo docker compose || echo docker-compose) \
 	--project-name kinto-jwt-filter --file envoy/docker-compose.yaml
 
-compose-up: build setup-run
+have-docker:
+	@docker info > /dev/null 2>&1 || { echo "No Docker engine answers. Install one and start it: apt-get install docker.io" >&2; exit 1; }
+	@$(compose) version > /dev/null 2>&1 || { echo "Docker Compose is missing: apt-get install docker-compose (1.29), or its plugin (v2)" >&2; exit 1; }
+
+compose-up: have-docker build setup-run
 	sh tests/compose/local-images/build.sh
 	$(compose) up -d
 	@while :; do \
@@ -50,6 +65,10 @@ compose-up: build setup-run
 	    sleep 0.5; \
 	done
 	@sh envoy/demo/hello.sh
+
+compose-test: have-docker build setup-test
+	sh tests/compose/local-images/build.sh
+	cargo test --locked --test compose -- --test-threads 3 --show-output
 
 compose-down:
 	$(compose) down
