@@ -37,9 +37,11 @@ $(VENV)/bench.done: benches/requirements.txt $(VENV)/test.done
 # make bench BENCH=--quick is for development; benches/README.md says what is measured, and how.
 bench: build $(VENV)/bench.done
 	@command -v wrk > /dev/null || { echo "bench: apt-get install --no-install-recommends wrk" >&2; exit 1; }
-	cargo build --locked --release --target wasm32-wasip1 --manifest-path benches/noop/Cargo.toml --target-dir target/noop
+	# With all that the SDK exports: the linker of our own module leaves some of it out.
+	CARGO_TARGET_WASM32_WASIP1_LINKER=rust-lld \
+	    cargo build --locked --release --target wasm32-wasip1 --manifest-path benches/noop/Cargo.toml --target-dir target/noop
 	cargo bench --locked --bench core -- --quiet
-	$(VENV)/bin/python benches/load $(BENCH)
+	$(VENV)/bin/python -B benches/load $(BENCH)
 
 lint:
 	cargo fmt --check

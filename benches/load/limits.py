@@ -1,0 +1,50 @@
+"""What must hold. A ratio of CPU is one of CPU added over no filter, in the same rounds."""
+
+import dataclasses
+import pathlib
+
+RATIOS = [
+    ("warm, over jwt_authn with its cache", "RS256 warm", "RS256 jwt_authn cached", 1.2),
+    ("warm, over an SDK filter that does nothing", "RS256 warm", "noop", 2.0),
+    ("cold RS256, over jwt_authn without cache", "RS256 cold", "RS256 jwt_authn", 1.15),
+    ("cold ES256, over jwt_authn without cache", "ES256 cold", "ES256 jwt_authn", 1.2),
+    ("bad signature, over cold: RS256", "RS256 bad", "RS256 cold", 1.1),
+    ("bad signature, over cold: ES256", "ES256 bad", "ES256 cold", 1.1),
+]
+
+
+@dataclasses.dataclass
+class Limit:
+    what: str
+    found: float
+    limit: float
+    unit: str = ""
+    at_least: bool = False
+
+    @property
+    def holds(self) -> bool:
+        return self.found >= self.limit if self.at_least else self.found <= self.limit
+
+    def row(self) -> list[str]:
+        sign = "at least" if self.at_least else "at most"
+        found = f"{self.found:.3g}" if self.found < 100 else f"{self.found:,.0f}"
+        verdict = "pass" if self.holds else "**FAIL**"
+        return [self.what, f"{found}{self.unit}", f"{sign} {self.limit:g}{self.unit}", verdict]
+
+
+def check(results, end_to_end, memory: list[dict] | None, module: pathlib.Path) -> list[Limit]:
+    limits = []
+    if results:
+        limits += [
+            Limit(what, results.ratio(name, other), limit)
+            for what, name, other, limit in RATIOS
+            if name in results.cpu and other in results.cpu
+        ]
+    if end_to_end:
+        what = "to Kinto, valid RS256: requests per second over kinto_jwt in Kinto"
+        limits.append(Limit(what, end_to_end.ratio(), 1.4, at_least=True))
+    limits.append(Limit("module size", module.stat().st_size / 1000, 700, " KB"))
+    if memory:
+        own = next(row for row in memory if row["name"] == "this filter")
+        limits.append(Limit("linear memory per worker VM, empty cache", own["empty"]["linear"], 4, " MiB"))
+    return limits

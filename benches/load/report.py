@@ -1,0 +1,83 @@
+"""The report, in Markdown."""
+
+import json
+import pathlib
+
+
+def table(head: list[str], rows: list[list]) -> str:
+    align = ["---"] + ["---:" if all(is_number(row[i]) for row in rows) else "---" for i in range(1, len(head))]
+    lines = [head, align, *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines) + "\n"
+
+
+def is_number(cell) -> bool:
+    return str(cell).replace(",", "").replace(".", "").replace("-", "").replace("x", "").strip().isdigit()
+
+
+def number(value: float, digits: int = 1) -> str:
+    return f"{value:,.{digits}f}"
+
+
+def of_limits(limits) -> str:
+    return table(["must hold", "found", "limit", ""], [limit.row() for limit in limits])
+
+
+def of_results(results) -> str:
+    rows = [
+        [row["alg"], row["label"], number(row["us"]), number(row["added"]), number(row["p50"], 0), number(row["p99"], 0)]
+        for row in results.rows()
+    ]
+    return table(["", "", "CPU of Envoy, us", "added, us", "p50, us", "p99, us"], rows)
+
+
+def of_end_to_end(found) -> str:
+    text = table(
+        ["", "this filter, requests/s", "kinto_jwt in Kinto, requests/s", "ratio"],
+        [[label, number(a, 0), number(b, 0), number(r, 2)] for label, (a, b, r) in found.per_second.items()],
+    )
+    return text + "\n" + table(
+        ["CPU of a batch of 10", "with this filter, us", "without, us", "ratio"],
+        [[label, number(a, 0), number(b, 0), number(r, 2)] for label, a, b, r in found.batch],
+    )
+
+
+def of_memory(rows: list[dict], fill: int) -> str:
+    cells = [
+        [
+            row["name"],
+            number(row["empty"]["rss"]),
+            number(row["second"]["rss"] - row["empty"]["rss"]),
+            number(row["full"]["rss"] - row["empty"]["rss"]),
+            number(row["empty"]["allocated"]),
+            number(row["full"]["allocated"] - row["empty"]["allocated"]),
+            number(row["empty"]["linear"], 2),
+            number(row["full"]["linear"], 2),
+        ]
+        for row in rows
+    ]
+    head = ["MiB", "RSS", "+ a worker", f"+ {fill:,} tokens", "Envoy's heap", f"+ {fill:,} tokens"]
+    return table([*head, "linear memory per VM", f"after {fill:,} tokens"], cells)
+
+
+def of_plot(plot) -> str:
+    rows = [[label, *(number(y) for y in ys)] for label, ys in plot.lines.items()]
+    notes = f"\n{plot.notes}\n" if plot.notes else ""
+    return table([f"{plot.x}:", *(f"{x:,}" for x in plot.xs)], rows) + notes
+
+
+def of_core(directory: pathlib.Path) -> str:
+    """What criterion measured last (`cargo bench`)."""
+    rows = []
+    for file in sorted(directory.glob("**/new/estimates.json")):
+        median = json.loads(file.read_text())["median"]["point_estimate"]
+        rows.append(["/".join(file.relative_to(directory).parts[:-2]), number(median / 1000, 2)])
+    return table(["core, native", "us"], rows) if rows else ""
+
+
+def of_machine(machine: dict[str, str], rounds: int, quiet) -> str:
+    undisturbed = 100 * (1 - quiet.disturbed / max(1, quiet.samples))
+    facts = ", ".join(f"{name} {value}" for name, value in machine.items())
+    return (
+        f"{facts}. Medians of {rounds} interleaved rounds; "
+        f"{undisturbed:.0f} % of {quiet.samples} samples had the machine to themselves.\n"
+    )

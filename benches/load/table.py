@@ -1,0 +1,108 @@
+"""The table: every variant beside its peers, in one Envoy, in one run."""
+
+import dataclasses
+import statistics
+
+import config
+from load import Sample, added, interleave, load, median_ratio, median_us
+from requests import Requests, claim, mint, with_bad_signatures
+from servers import Envoy, fetch
+
+ALGORITHMS = ["RS256", "ES256", "PS256", "EdDSA", "HS256"]
+OFF = {"maxEntries": 0}
+# Those whose differences are a few microseconds are measured twice a round.
+TIGHT = ["none", "noop", "RS256 warm", "RS256 jwt_authn cached"]
+
+
+@dataclasses.dataclass
+class Variant:
+    label: str
+    listener: str
+    requests: Requests
+    user: str | None = None
+
+
+def variants(algorithms: list[str]) -> tuple[list[dict], dict[str, Variant]]:
+    listeners = [config.listener("none", []), config.listener("noop", [config.wasm(config.noop, "noop")])]
+    table = {}
+    for alg in algorithms:
+        own, cold, native, cached = (f"{alg} {kind}" for kind in ("own", "cold", "jwt_authn", "jwt_authn cached"))
+        listeners += [
+            config.listener(own, [config.ours(own, alg)]),
+            config.listener(cold, [config.ours(cold, alg, OFF)]),
+            config.listener(native, [config.jwt_authn(alg)]),
+            config.listener(cached, [config.jwt_authn(alg, cache=10000)]),
+        ]
+        tokens = mint(alg, 1000)
+        one, user = Requests.with_tokens(tokens[:1]), claim(tokens[0], "sub")
+        if not table:
+            table["none"] = Variant("no filter", "none", one)
+            table["noop"] = Variant("an SDK filter that does nothing", "noop", one)
+            table["no token"] = Variant("this filter, no token", own, Requests.with_tokens([None]), "public")
+            table[f"{alg} set"] = Variant("this filter, 1,000 tokens in turn", own, Requests.with_tokens(tokens), user)
+        bad = Requests.with_tokens(with_bad_signatures(tokens))
+        table[f"{alg} warm"] = Variant("this filter, one token", own, one, user)
+        table[cold] = Variant("this filter, cache off", cold, one, user)
+        table[f"{alg} bad"] = Variant("this filter, 1,000 bad signatures in turn", own, bad, "public")
+        table[native] = Variant("jwt_authn", native, one, user)
+        table[cached] = Variant("jwt_authn with its cache", cached, one, user)
+    return listeners, table
+
+
+def prove(envoy: Envoy, variant: Variant):
+    """That the listener takes the first request for whom it is: a filter that did nothing would be fast."""
+    lines = first(variant.requests).split("\r\n")
+    fields = dict(line.split(": ", 1) for line in lines[1:] if line)
+    status, headers, _ = fetch(envoy.ports[variant.listener], config.WHO, headers=fields)
+    if status != 200 or headers.get("x-who") != variant.user:
+        raise SystemExit(f"bench: {variant.label}: {status}, taken for {headers.get('x-who')}, not {variant.user}")
+
+
+def first(requests: Requests) -> str:
+    with requests.path.open("rb") as file:
+        return file.read(int(file.readline())).decode()
+
+
+class Results:
+    def __init__(self, table: dict[str, Variant], cpu: dict[str, list[Sample]], latency: dict[str, list[Sample]]):
+        self.table, self.cpu, self.latency = table, cpu, latency
+
+    def added(self, name: str) -> list[float]:
+        return added(self.cpu[name], self.cpu["none"])
+
+    def ratio(self, name: str, other: str) -> float:
+        """Of the CPU added over no filter."""
+        return median_ratio(self.added(name), self.added(other))
+
+    def rows(self):
+        for name, variant in self.table.items():
+            latency = self.latency[name]
+            yield {
+                "alg": name.split()[0] if name.split()[0] in ALGORITHMS else "",
+                "label": variant.label,
+                "us": median_us(self.cpu[name]),
+                "added": statistics.median(self.added(name)),
+                "p50": statistics.median(sample.p50 for sample in latency),
+                "p99": statistics.median(sample.p99 for sample in latency),
+            }
+
+
+def measure(rounds: int, latency_rounds: int, algorithms: list[str]) -> Results:
+    listeners, table = variants(algorithms)
+    with Envoy(config.envoy(listeners)) as envoy:
+        for variant in table.values():
+            prove(envoy, variant)
+
+        def cpu(name: str) -> Sample:
+            variant = table[name]
+            return load(envoy.ports[variant.listener], variant.requests, [envoy.pid])
+
+        def latency(name: str) -> Sample:
+            """16 clients, 16 ms between their requests: 1,000 requests per second less the time of the answers."""
+            variant = table[name]
+            return load(envoy.ports[variant.listener], variant.requests, [envoy.pid], connections=16, pause=16)
+
+        # V8 compiles what runs often for a second time, in the background: not in a counted round.
+        interleave(list(table), 1, cpu)
+        samples = interleave([*table, *(name for name in TIGHT if name in table)], rounds, cpu)
+        return Results(table, samples, interleave(list(table), latency_rounds, latency))
