@@ -5,7 +5,7 @@ use crate::claims::NumericDate;
 use crate::config::Config;
 use crate::credentials::Credential;
 use crate::rejection::Rejection;
-use crate::token::Token;
+use crate::token::{LastHeader, Token};
 use crate::user_id::UserId;
 
 /// What becomes of a request: it is forwarded, as somebody or as nobody.
@@ -24,13 +24,14 @@ pub struct Decision {
 pub struct Gate {
     config: Config,
     cache: TokenCache,
+    last_header: LastHeader,
 }
 
 impl Gate {
     /// A gate that follows this configuration.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { cache: TokenCache::new(config.token_cache), config }
+        Self { cache: TokenCache::new(config.token_cache), last_header: LastHeader::default(), config }
     }
 
     /// The configuration that it follows.
@@ -68,7 +69,7 @@ impl Gate {
 
     /// The only way from a token to a user id: each line takes what the one before it proved.
     fn verify(&self, token: &[u8], now: NumericDate) -> Result<UserId, Rejection> {
-        let parsed = Token::parse(token)?;
+        let parsed = Token::parse_with(token, &self.last_header)?;
         let claims = self.config.keys.verify(&parsed)?;
         let admitted = self.config.rules.admit(claims, now)?;
         let user_id = UserId::from_claims(&admitted, &self.config.user_id_claim)?;

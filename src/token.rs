@@ -1,5 +1,8 @@
 //! A token in parts: JWS Compact Serialization (RFC 7515 section 3.1), nothing verified yet.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
@@ -12,7 +15,7 @@ use crate::rejection::Rejection;
 /// `jwk`, `jku`, `x5u` and `x5c` are not here: a key never comes from the token that it is to verify.
 #[derive(Debug)]
 pub struct Token<'t> {
-    header: Value,
+    header: Rc<Value>,
     signing_input: &'t [u8],
     payload: Vec<u8>,
     signature: Vec<u8>,
@@ -21,6 +24,11 @@ pub struct Token<'t> {
 impl<'t> Token<'t> {
     /// Takes a token apart and refuses what RFC 7515 or this filter does not know how to trust.
     pub fn parse(token: &'t [u8]) -> Result<Self, Rejection> {
+        Self::parse_with(token, &LastHeader::default())
+    }
+
+    /// Does the same, and does not parse a header again that is the last one to the byte.
+    pub(crate) fn parse_with(token: &'t [u8], last: &LastHeader) -> Result<Self, Rejection> {
         let mut parts = token.split(|byte| *byte == b'.');
         let (Some(header), Some(payload), Some(signature), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
@@ -30,7 +38,7 @@ impl<'t> Token<'t> {
         let signing_input =
             token.get(..token.len().saturating_sub(signature.len()).saturating_sub(1)).unwrap_or_default();
         Ok(Self {
-            header: parse_header(&decode(header)?)?,
+            header: last.parse(header)?,
             signing_input,
             payload: decode(payload)?,
             signature: decode(signature)?,
@@ -59,6 +67,31 @@ impl<'t> Token<'t> {
     #[must_use]
     pub fn signature(&self) -> &Vec<u8> {
         &self.signature
+    }
+}
+
+/// The header that was parsed last: an issuer writes the same one into every token.
+#[derive(Debug, Default)]
+pub(crate) struct LastHeader(RefCell<Option<KnownHeader>>);
+
+#[derive(Debug)]
+struct KnownHeader {
+    text: Box<[u8]>,
+    header: Rc<Value>,
+}
+
+impl LastHeader {
+    fn parse(&self, part: &[u8]) -> Result<Rc<Value>, Rejection> {
+        if let Ok(last) = self.0.try_borrow()
+            && let Some(known) = last.as_ref().filter(|known| *known.text == *part)
+        {
+            return Ok(Rc::clone(&known.header));
+        }
+        let header = Rc::new(parse_header(&decode(part)?)?);
+        if let Ok(mut last) = self.0.try_borrow_mut() {
+            *last = Some(KnownHeader { text: part.into(), header: Rc::clone(&header) });
+        }
+        Ok(header)
     }
 }
 
@@ -116,6 +149,19 @@ mod tests {
             assert_eq!(Token::parse(text.as_bytes()).unwrap_err(), rejection, "{text}");
         }
         assert!(Token::parse(b"\xff.\xff.\xff").is_err());
+    }
+
+    #[test]
+    fn the_last_header_is_known_by_every_byte() {
+        let last = LastHeader::default();
+        let alg =
+            |token: &str| Token::parse_with(token.as_bytes(), &last).map(|t| t.alg().map(str::to_owned));
+        let (rs, es) = ("eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "eyJhbGciOiJFUzI1NiJ9.e30.c2ln");
+        for (token, expected) in [(rs, "RS256"), (rs, "RS256"), (es, "ES256"), (rs, "RS256")] {
+            assert_eq!(alg(token), Ok(Some(expected.to_owned())));
+        }
+        assert_eq!(alg("bnVsbA.e30.c2ln"), Err(Rejection::HeaderNotJson));
+        assert_eq!(alg("eyJhbGciOiJSUzI1NiJ9.e30=.c2ln"), Err(Rejection::NotBase64Url));
     }
 
     #[test]
