@@ -49,14 +49,7 @@ impl HostKey {
     /// Prepares the calls for a key; `None` when the host cannot verify the algorithm, or has shown in a first
     /// call that it does not.
     pub(crate) fn prepare(verify: HostVerify, algorithm: Algorithm, spki_der: &[u8]) -> Option<Self> {
-        let (hash, form) = match algorithm {
-            Algorithm::RS256 => ("sha256", Form::AsItIs),
-            Algorithm::RS384 => ("sha384", Form::AsItIs),
-            Algorithm::RS512 => ("sha512", Form::AsItIs),
-            Algorithm::ES256 => ("sha256", Form::P256),
-            Algorithm::ES384 => ("sha384", Form::P384),
-            _ => return None,
-        };
+        let (hash, form) = hash_and_form(algorithm)?;
         let fixed = FixedArguments { hash_function: hash.to_owned(), public_key: spki_der.to_vec() };
         let key = Self { verify, fixed: fixed.encode_to_vec(), form };
         // No key signs this: a host that is to be believed says no.
@@ -89,6 +82,22 @@ impl HostKey {
         let verdict = (self.verify)(&arguments)?;
         Some(Verdict::decode(verdict.as_slice()).ok()?.result)
     }
+}
+
+/// Whether Envoy's function can verify signatures of this algorithm.
+pub(crate) fn can_verify(algorithm: Algorithm) -> bool {
+    hash_and_form(algorithm).is_some()
+}
+
+fn hash_and_form(algorithm: Algorithm) -> Option<(&'static str, Form)> {
+    Some(match algorithm {
+        Algorithm::RS256 => ("sha256", Form::AsItIs),
+        Algorithm::RS384 => ("sha384", Form::AsItIs),
+        Algorithm::RS512 => ("sha512", Form::AsItIs),
+        Algorithm::ES256 => ("sha256", Form::P256),
+        Algorithm::ES384 => ("sha384", Form::P384),
+        _ => return None,
+    })
 }
 
 fn field_len(tag: u32, value: &[u8]) -> usize {

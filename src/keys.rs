@@ -1,11 +1,12 @@
 //! Keys, and the only way from a token to its claims: a verified signature.
 
+use jsonwebtoken::crypto::JwtVerifier;
 use jsonwebtoken::signature::Verifier;
 use jsonwebtoken::{Algorithm, DecodingKey};
 
 use crate::claims::Claims;
 use crate::crypto::KeyVerifier;
-use crate::host_crypto::HostVerify;
+use crate::host_crypto::{HostVerify, can_verify};
 use crate::rejection::Rejection;
 use crate::token::Token;
 
@@ -49,7 +50,7 @@ impl Keys {
     /// Whether a host such as Envoy can verify signatures of this algorithm.
     #[must_use]
     pub fn is_hostable(&self) -> bool {
-        self.alg.starts_with("RS") || self.alg.starts_with("ES")
+        can_verify(self.verifier.algorithm())
     }
 
     /// Whether signatures are verified by the host's cryptography rather than in the module.

@@ -4,16 +4,11 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::configurations::with as settings;
 use crate::forgeries::{FORGERY, forgeries, json_type, without_safeguards};
 use crate::http::{self, Headers, authorization, header};
 use crate::servers::{Envoy, Kinto, Process, as_struct, config_of, free_port, made, project, wait_for_port};
 use crate::tokens::{now, public_key, rs256};
-
-fn settings(more: Value) -> Value {
-    let mut settings = json!({"public_key": public_key("rsa")});
-    settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    settings
-}
 
 fn token(user: &str) -> String {
     rs256(&json!({"sub": user, "exp": now() + 600}))

@@ -9,7 +9,8 @@ use crate::http::{self, authorization};
 use crate::servers::{Envoy, Kinto, as_string, as_struct, config_of, demo_config, made, project, wait_for};
 use crate::tokens::{SECRET, key_file, now, public_key, rs256};
 
-fn with(more: Value) -> Value {
+/// The main test key, and these settings over it.
+pub(crate) fn with(more: Value) -> Value {
     let mut settings = json!({"public_key": public_key("rsa")});
     settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     settings
