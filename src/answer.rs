@@ -1,6 +1,13 @@
 //! An answer of the filter's own, in Kinto's dialect.
 
-use serde_json::json;
+use serde_json::{Value, json};
+
+/// What Kinto lets a browser's page read of any answer (`kinto/core/__init__.py`, `default_cors_headers`), and
+/// the challenge, which Kinto does not send.
+const EXPOSED: &str = "Alert, Backoff, Content-Length, Content-Type, Retry-After, WWW-Authenticate";
+
+/// Seconds after which Kinto asks a client to come back (`retry_after_seconds`).
+const RETRY_AFTER: u64 = 3;
 
 /// An HTTP answer with Kinto's error body.
 ///
@@ -11,9 +18,43 @@ pub struct Answer {
     pub status: u16,
     /// The JSON body.
     pub body: String,
+    /// A header of this answer alone.
+    header: Option<(&'static str, String)>,
 }
 
 impl Answer {
+    /// 401 for a request without a token: the words are Kinto's.
+    #[must_use]
+    pub fn missing_token(scheme: &str) -> Self {
+        Self::new(401, 104, "Unauthorized", "Please authenticate yourself to use this endpoint.")
+            .with("WWW-Authenticate", format!("{scheme} realm=\"kinto\""))
+    }
+
+    /// 401 for an invalid token (RFC 6750 section 3.1). The reason is in the proxy's log only.
+    #[must_use]
+    pub fn invalid_token(scheme: &str) -> Self {
+        Self::new(401, 105, "Unauthorized", "Invalid Authorization Token")
+            .with("WWW-Authenticate", format!("{scheme} realm=\"kinto\", error=\"invalid_token\""))
+    }
+
+    /// 503: the issuer's keys could not be had.
+    #[must_use]
+    pub fn keys_unavailable(retry_after: Option<u64>) -> Self {
+        Self::new(
+            503,
+            201,
+            "Service Unavailable",
+            "Service temporary unavailable due to overloading or maintenance, please retry later.",
+        )
+        .with("Retry-After", retry_after.unwrap_or(RETRY_AFTER).to_string())
+    }
+
+    /// 200: what Kinto would have answered.
+    #[must_use]
+    pub fn ok(body: &Value) -> Self {
+        Self { status: 200, body: body.to_string(), header: None }
+    }
+
     /// 400: a batch body that the filter cannot vouch for.
     #[must_use]
     pub fn invalid_body(message: &str) -> Self {
@@ -26,8 +67,50 @@ impl Answer {
         Self::new(413, 113, "Request Entity Too Large", message)
     }
 
+    /// The headers, as Kinto sends them; a request with an `Origin` is a browser's.
+    #[must_use]
+    pub fn headers(&self, has_origin: bool) -> Vec<(&'static str, &str)> {
+        let mut headers = vec![
+            ("content-type", "application/json"),
+            ("cache-control", "no-store"),
+            ("x-content-type-options", "nosniff"),
+            ("content-security-policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none';"),
+            ("access-control-expose-headers", EXPOSED),
+        ];
+        if has_origin {
+            // Whoever may ask may read that they may not: there is nothing else in it.
+            headers.push(("access-control-allow-origin", "*"));
+        }
+        headers.extend(self.header.iter().map(|(name, value)| (*name, value.as_str())));
+        headers
+    }
+
+    /// What Kinto would write of it into the `responses` of a batch (`kinto/core/utils.py`, `build_response`).
+    #[must_use]
+    pub fn batch_entry(&self, path: &str, is_head: bool) -> Value {
+        let body =
+            if is_head { Value::from("") } else { serde_json::from_str(&self.body).unwrap_or_default() };
+        let mut entry = json!({
+            "status": self.status,
+            "path": path,
+            "headers": {"Content-Type": "application/json", "Content-Length": self.body.len().to_string()},
+            "body": body,
+        });
+        if let (Some((name, value)), Some(headers)) = (&self.header, entry.pointer_mut("/headers"))
+            && let Some(headers) = headers.as_object_mut()
+        {
+            headers.insert((*name).to_owned(), value.as_str().into());
+        }
+        entry
+    }
+
     fn new(status: u16, errno: u16, error: &str, message: &str) -> Self {
         let body = json!({"code": status, "errno": errno, "error": error, "message": message});
-        Self { status, body: body.to_string() }
+        Self { status, body: body.to_string(), header: None }
+    }
+
+    fn with(mut self, name: &'static str, value: String) -> Self {
+        self.header = Some((name, value));
+        self
     }
 }

@@ -4,11 +4,13 @@
 //! at every hit. Tokens that failed are not kept: a flood of them would be a flood of different ones, and
 //! would push good ones out.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use lru::LruCache;
 
 use crate::claims::Validity;
+use crate::header_text::HeaderText;
 use crate::user_id::UserId;
 
 /// Bytes that an entry takes beside its token and its user id: two hash table words, the list's links, the
@@ -33,7 +35,13 @@ impl Default for CacheLimits {
 /// What a verified token says.
 #[derive(Clone, Debug)]
 pub(crate) struct Verified {
+    /// The policy that it was verified by: its place in the list.
+    pub(crate) policy: usize,
+    /// `iss`, by which the policy is chosen.
+    pub(crate) issuer: Option<Rc<str>>,
     pub(crate) user_id: UserId,
+    /// The values for `claimsToHeaders`, in its order.
+    pub(crate) claims: Option<Rc<[Option<HeaderText>]>>,
     pub(crate) validity: Validity,
 }
 
@@ -42,6 +50,7 @@ pub(crate) struct Verified {
 pub(crate) struct TokenCache {
     limits: CacheLimits,
     entries: RefCell<Entries>,
+    evictions: Cell<u64>,
 }
 
 #[derive(Debug)]
@@ -52,7 +61,8 @@ struct Entries {
 
 impl TokenCache {
     pub(crate) fn new(limits: CacheLimits) -> Self {
-        Self { limits, entries: RefCell::new(Entries { by_token: LruCache::unbounded(), bytes: 0 }) }
+        let entries = RefCell::new(Entries { by_token: LruCache::unbounded(), bytes: 0 });
+        Self { limits, entries, evictions: Cell::new(0) }
     }
 
     /// What is known of this token; it becomes the last to be forgotten.
@@ -77,9 +87,23 @@ impl TokenCache {
             if !entries.forget_oldest() {
                 return;
             }
+            self.evictions.set(self.evictions.get().saturating_add(1));
         }
         entries.bytes = entries.bytes.saturating_add(size);
         entries.by_token.put(token.into(), verified);
+    }
+
+    /// Forgets all, because the keys have changed.
+    pub(crate) fn clear(&self) {
+        if let Ok(mut entries) = self.entries.try_borrow_mut() {
+            entries.by_token.clear();
+            entries.bytes = 0;
+        }
+    }
+
+    /// Tokens that were forgotten to make room, since it was last asked.
+    pub(crate) fn take_evictions(&self) -> u64 {
+        self.evictions.take()
     }
 
     /// Forgets a token, because it has expired.
@@ -107,7 +131,16 @@ impl Entries {
 }
 
 fn entry_size(token: &[u8], verified: &Verified) -> usize {
-    token.len().saturating_add(verified.user_id.as_str().len()).saturating_add(ENTRY_OVERHEAD)
+    let issuer = verified.issuer.as_ref().map_or(0, |issuer| text_size(issuer));
+    let claims = verified.claims.iter().flat_map(|claims| claims.iter().flatten());
+    let texts = claims.fold(issuer, |sum, text| text_size(text.as_str()).saturating_add(sum));
+    let user_id = verified.user_id.as_str().len();
+    token.len().saturating_add(user_id).saturating_add(texts).saturating_add(ENTRY_OVERHEAD)
+}
+
+/// With the counters of an `Rc` and what the allocator adds.
+fn text_size(text: &str) -> usize {
+    text.len().saturating_add(32)
 }
 
 #[cfg(test)]
@@ -117,7 +150,13 @@ mod tests {
     use super::*;
 
     fn alice() -> Verified {
-        Verified { user_id: UserId::from_value(&json!("alice")).unwrap(), validity: Validity::default() }
+        Verified {
+            policy: 0,
+            issuer: None,
+            user_id: UserId::from_value(&json!("alice")).unwrap(),
+            claims: None,
+            validity: Validity::default(),
+        }
     }
 
     fn cache(max_entries: usize, max_bytes: usize) -> TokenCache {

@@ -2,6 +2,7 @@
 
 use serde_json::{Number, Value};
 
+use crate::claim_name::ClaimName;
 use crate::json;
 use crate::rejection::Rejection;
 
@@ -36,6 +37,11 @@ impl Claims {
     }
 }
 
+/// The `iss` that a token claims, nothing verified: it chooses the policy that verifies it, and no more.
+pub(crate) fn unverified_issuer(payload: &[u8]) -> Option<String> {
+    Some(json::parse_object(payload).ok()?.get("iss")?.as_str()?.to_owned())
+}
+
 impl Admitted {
     pub(crate) fn object(&self) -> &Value {
         &self.claims
@@ -54,14 +60,24 @@ impl Validity {
 }
 
 /// What claims must say to be admitted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Rules {
-    /// `verifyToken`: when false, every claim set is admitted.
-    pub enforced: bool,
+    /// `verifyToken: false`: every claim set is admitted.
+    pub unverified: bool,
     /// Seconds by which `exp`, `nbf` and `iat` may be off.
     pub leeway: u64,
+    /// The issuers, any of which will do; `None` asks for none.
+    pub issuers: Option<Vec<String>>,
     /// The audiences this service is, any of which will do; `None` admits only tokens that are for nobody.
     pub audience: Option<Vec<String>>,
+    /// `requireExp`: whether a token must expire at all.
+    pub require_exp: bool,
+    /// `maxLifetimeSeconds`: the longest time from `iat`, or else `nbf`, to `exp`.
+    pub max_lifetime: Option<u64>,
+    /// `requiredClaims`: claims and the values of which each must have one.
+    pub required_claims: Vec<(ClaimName, Vec<Value>)>,
+    /// `requiredScopes`: scopes that a token must have, all of them.
+    pub required_scopes: Vec<String>,
 }
 
 impl Rules {
@@ -69,14 +85,23 @@ impl Rules {
     pub fn admit(&self, claims: Claims, now: NumericDate) -> Result<Admitted, Rejection> {
         let claims = claims.0;
         let mut validity = Validity::default();
-        if self.enforced {
+        if !self.unverified {
+            self.check_issuer(claims.get("iss").and_then(Value::as_str))?;
             validity = Validity::parse(&claims)?;
             self.check_times(validity, now)?;
+            self.check_lifetime(validity)?;
             self.check_audience(claims.get("aud"))?;
             check_string(claims.get("sub"), Rejection::SubjectNotString)?;
             check_string(claims.get("jti"), Rejection::JwtIdNotString)?;
+            self.check_required(&claims)?;
         }
         Ok(Admitted { claims, validity })
+    }
+
+    /// Whether tokens of this `iss` are for these rules.
+    pub(crate) fn check_issuer(&self, iss: Option<&str>) -> Result<(), Rejection> {
+        let fits = |issuers: &Vec<String>| issuers.iter().any(|issuer| Some(issuer.as_str()) == iss);
+        if self.issuers.as_ref().is_none_or(fits) { Ok(()) } else { Err(Rejection::IssuerUnknown) }
     }
 
     /// Checks the times of claims, which pass, at each use.
@@ -91,6 +116,32 @@ impl Rules {
         // "on or after which the JWT MUST NOT be accepted" (RFC 7519 section 4.1.4): equal is expired.
         if validity.exp.is_some_and(|exp| exp.saturating_add(self.leeway) <= now) {
             return Err(Rejection::Expired);
+        }
+        Ok(())
+    }
+
+    fn check_lifetime(&self, validity: Validity) -> Result<(), Rejection> {
+        if self.max_lifetime.is_none() && !self.require_exp {
+            return Ok(());
+        }
+        let exp = validity.exp.ok_or(Rejection::ExpMissing)?;
+        let Some(longest) = self.max_lifetime else { return Ok(()) };
+        let start = validity.iat.or(validity.nbf).ok_or(Rejection::StartMissing)?;
+        if exp.saturating_sub(start) > longest { Err(Rejection::LifetimeTooLong) } else { Ok(()) }
+    }
+
+    fn check_required(&self, claims: &Value) -> Result<(), Rejection> {
+        let has = |(name, values): &(ClaimName, Vec<Value>)| match name.find(claims) {
+            Some(Value::Array(items)) => items.iter().any(|item| values.contains(item)),
+            Some(value) => values.contains(value),
+            None => false,
+        };
+        if !self.required_claims.iter().all(has) {
+            return Err(Rejection::ClaimMismatch);
+        }
+        let granted = scopes(claims);
+        if !self.required_scopes.iter().all(|scope| granted.contains(&scope.as_str())) {
+            return Err(Rejection::ScopeMissing);
         }
         Ok(())
     }
@@ -112,6 +163,19 @@ impl Rules {
             Err(Rejection::AudienceMismatch)
         }
     }
+}
+
+/// The scopes of a token: `scope` (RFC 8693 section 4.2), or `scp`, as Entra and Okta write it; text with
+/// spaces, or a list.
+fn scopes(claims: &Value) -> Vec<&str> {
+    let granted = ["scope", "scp"].into_iter().filter_map(|name| claims.get(name));
+    granted
+        .flat_map(|scopes| match scopes {
+            Value::String(text) => text.split(' ').collect::<Vec<_>>(),
+            Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        })
+        .collect()
 }
 
 /// Whether `kinto_jwt` (Python) takes this `aud` for no audience at all.
@@ -157,7 +221,7 @@ mod tests {
     }
 
     fn rules() -> Rules {
-        Rules { enforced: true, leeway: 0, audience: None }
+        Rules::default()
     }
 
     #[test]
@@ -246,8 +310,83 @@ mod tests {
     }
 
     #[test]
+    fn an_issuer_is_one_of_those_configured_to_the_letter() {
+        let rules = Rules { issuers: Some(vec!["https://a".into(), "https://b/".into()]), ..rules() };
+        for (iss, result) in [
+            (json!("https://a"), Ok(())),
+            (json!("https://b/"), Ok(())),
+            (json!("https://a/"), Err(Rejection::IssuerUnknown)),
+            (json!("https://A"), Err(Rejection::IssuerUnknown)),
+            (json!(["https://a"]), Err(Rejection::IssuerUnknown)),
+            (json!(null), Err(Rejection::IssuerUnknown)),
+            (json!(""), Err(Rejection::IssuerUnknown)),
+        ] {
+            assert_eq!(admit(&rules, &json!({"iss": iss})), result, "{iss}");
+        }
+        assert_eq!(admit(&rules, &json!({})), Err(Rejection::IssuerUnknown));
+    }
+
+    #[test]
+    fn a_lifetime_is_from_iat_or_else_nbf_to_exp() {
+        let rules = Rules { max_lifetime: Some(600), ..rules() };
+        for (claims, result) in [
+            (json!({"iat": NOW, "exp": NOW + 600}), Ok(())),
+            (json!({"iat": NOW, "exp": NOW + 601}), Err(Rejection::LifetimeTooLong)),
+            (json!({"nbf": NOW, "exp": NOW + 600}), Ok(())),
+            (json!({"nbf": NOW, "exp": NOW + 601}), Err(Rejection::LifetimeTooLong)),
+            (json!({"iat": NOW - 500, "nbf": NOW, "exp": NOW + 101}), Err(Rejection::LifetimeTooLong)),
+            (json!({"exp": NOW + 1}), Err(Rejection::StartMissing)),
+            (json!({"iat": NOW}), Err(Rejection::ExpMissing)),
+            (json!({"iat": 0, "exp": 1e30}), Err(Rejection::LifetimeTooLong)),
+        ] {
+            assert_eq!(admit(&rules, &claims), result, "{claims}");
+        }
+        let rules = Rules { require_exp: true, ..Rules::default() };
+        assert_eq!(admit(&rules, &json!({})), Err(Rejection::ExpMissing));
+        assert_eq!(admit(&rules, &json!({"exp": NOW + 1})), Ok(()));
+    }
+
+    #[test]
+    fn a_required_claim_has_one_of_its_values() {
+        let required = vec![
+            (ClaimName::new("/realm/roles".into()), vec![json!("kinto"), json!("admin")]),
+            (ClaimName::new("verified".into()), vec![json!(true)]),
+        ];
+        let rules = Rules { required_claims: required, ..rules() };
+        for (claims, result) in [
+            (json!({"realm": {"roles": ["x", "admin"]}, "verified": true}), Ok(())),
+            (json!({"realm": {"roles": "kinto"}, "verified": true}), Ok(())),
+            (json!({"realm": {"roles": ["x"]}, "verified": true}), Err(Rejection::ClaimMismatch)),
+            (json!({"realm": {"roles": []}, "verified": true}), Err(Rejection::ClaimMismatch)),
+            (json!({"realm": {"roles": "kinto admin"}, "verified": true}), Err(Rejection::ClaimMismatch)),
+            (json!({"realm": {"roles": ["admin"]}, "verified": "true"}), Err(Rejection::ClaimMismatch)),
+            (json!({"realm": {"roles": ["admin"]}}), Err(Rejection::ClaimMismatch)),
+            (json!({"verified": true}), Err(Rejection::ClaimMismatch)),
+        ] {
+            assert_eq!(admit(&rules, &claims), result, "{claims}");
+        }
+    }
+
+    #[test]
+    fn required_scopes_are_all_there() {
+        let rules = Rules { required_scopes: vec!["read".into(), "write".into()], ..rules() };
+        for (claims, result) in [
+            (json!({"scope": "write read"}), Ok(())),
+            (json!({"scp": ["read", "write"]}), Ok(())),
+            (json!({"scp": "read", "scope": "write"}), Ok(())),
+            (json!({"scope": "read"}), Err(Rejection::ScopeMissing)),
+            (json!({"scope": "read,write"}), Err(Rejection::ScopeMissing)),
+            (json!({"scope": "READ WRITE"}), Err(Rejection::ScopeMissing)),
+            (json!({"scope": {"read": 1, "write": 1}}), Err(Rejection::ScopeMissing)),
+            (json!({}), Err(Rejection::ScopeMissing)),
+        ] {
+            assert_eq!(admit(&rules, &claims), result, "{claims}");
+        }
+    }
+
+    #[test]
     fn without_verification_every_claim_set_is_admitted() {
-        let rules = Rules { enforced: false, ..rules() };
+        let rules = Rules { unverified: true, ..rules() };
         assert_eq!(admit(&rules, &json!({"exp": 1, "aud": "x", "sub": 42})), Ok(()));
     }
 }

@@ -1,64 +1,58 @@
 //! The plugin configuration: what the operator wrote, to a [`Config`]; or words for what is wrong with it.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::batch::BatchLimits;
 use crate::cache::CacheLimits;
-use crate::claims::Rules;
-use crate::credentials::Credentials;
+use crate::credentials::Place;
+use crate::failures::{Failures, OnFailure, OpenPaths};
 use crate::host_crypto::HostVerify;
-use crate::identity_header::{IdentityHeader, is_token, wsgi_key};
-use crate::keys::{ALGORITHMS, Keys};
-use crate::public_key;
+use crate::identity_header::{IdentityHeader, is_token, same_key, wsgi_key};
+use crate::policy::Policy;
+use crate::policy_settings::{self, KEY_SETTINGS, PLACE_SETTINGS, POLICY_SETTINGS};
 pub use crate::settings::ConfigError;
 use crate::settings::{Settings, error, read};
-use crate::user_id::{UserId, UserIdClaim};
+use crate::user_id::UserId;
 
-/// Seconds: more than a day of leeway is a mistake in the unit.
-const MAX_LEEWAY: u64 = 86_400;
-
-/// Schemes whose credentials WebOb reads as parameters, so that no token was ever found in them
-/// (`webob/descriptors.py`, `known_auth_schemes`).
-const PARAMETER_SCHEMES: [&str; 6] = ["Digest", "WSSE", "HMACDigest", "GoogleLogin", "Cookie", "OpenID"];
-
-/// Every setting, in one place for the error on an unknown one.
-const SETTINGS: [&str; 13] = [
-    "public_key",
-    "algorithm",
-    "leeway",
-    "http_header",
-    "auth_type",
-    "audience",
-    "verifyToken",
+/// The settings that are the same for all policies; the others may stand in a policy too.
+const GLOBAL_SETTINGS: [&str; 10] = [
     "unauthorizedUserId",
-    "userIdTokenKey",
+    "onMissing",
+    "onInvalid",
+    "onKeysUnavailable",
+    "open",
     "userIdHeader",
     "forwardToken",
     "tokenCache",
     "batch",
+    "policies",
 ];
 
-/// The policy: who is let in as whom.
+/// Paths that Kinto answers to anybody (`open`).
+const OPEN_PATHS: [&str; 4] = ["/v1/", "/v1/__heartbeat__", "/v1/__lbheartbeat__", "/v1/__version__"];
+
+/// More policies than this are a mistake, and each request may have to look at all.
+const MAX_POLICIES: usize = 32;
+
+/// Who is let in as whom.
 #[derive(Debug)]
 pub struct Config {
-    /// `http_header` and `auth_type`: where the token is.
-    pub credentials: Credentials,
-    /// `public_key` and `algorithm`: what proves it.
-    pub keys: Keys,
-    /// `leeway`, `audience` and `verifyToken`: what its claims must say.
-    pub rules: Rules,
-    /// `userIdTokenKey`: the claim that names the user.
-    pub user_id_claim: UserIdClaim,
-    /// `unauthorizedUserId`: the user of a request without a valid token; `None` is anonymous.
-    pub unauthorized: Option<UserId>,
+    /// `policies`, or the one that the settings themselves are.
+    pub policies: Vec<Policy>,
+    /// `onMissing`, `onInvalid`, `onKeysUnavailable`, `open` and `unauthorizedUserId`.
+    pub failures: Failures,
     /// `userIdHeader`: the header that Kinto trusts.
     pub identity_header: IdentityHeader,
+    /// The headers of `claimsToHeaders`, of all policies.
+    pub claim_headers: Vec<IdentityHeader>,
     /// `forwardToken`: whether Kinto gets the token too.
     pub forward_token: bool,
     /// `tokenCache`: how many verified tokens are remembered.
     pub token_cache: CacheLimits,
     /// `batch`: limits of the batch endpoint.
     pub batch: BatchLimits,
+    /// Keys that were left out of a `jwks`, in words for the log.
+    pub warnings: Vec<String>,
 }
 
 impl Config {
@@ -78,109 +72,156 @@ impl Config {
     /// The first setting that is wrong.
     pub fn parse_with_host(bytes: &[u8], host: Option<HostVerify>) -> Result<Self, ConfigError> {
         let mut settings = Settings(read(bytes)?);
-        settings.refuse_unknown(&SETTINGS)?;
-        let enforced = settings.bool("verifyToken", true)?;
-        let credentials = credentials(&mut settings)?;
-        Ok(Self {
-            keys: keys(&mut settings, enforced, host)?,
-            rules: Rules { enforced, leeway: leeway(&mut settings)?, audience: audience(&mut settings)? },
-            user_id_claim: UserIdClaim::new(settings.text("userIdTokenKey", "sub")?),
-            unauthorized: unauthorized(&mut settings)?,
-            identity_header: identity_header(&mut settings, &credentials)?,
-            credentials,
+        settings.refuse_unknown(&all_settings())?;
+        let mut reader = policy_settings::Reader::new(host);
+        let mut policies = Vec::new();
+        match settings.take("policies") {
+            None => policies.push(reader.read("default", &mut settings)?),
+            Some(list) => {
+                let defaults = settings.split_off(&POLICY_SETTINGS);
+                for (name, mut settings) in policy_list(list, &defaults)? {
+                    let policy = reader.read(&name, &mut settings).map_err(|e| e.within(&name))?;
+                    policies.push(policy);
+                }
+            }
+        }
+        let policy_settings::Reader { claim_headers, warnings, .. } = reader;
+        for (number, policy) in policies.iter_mut().enumerate() {
+            policy.number = number;
+            // Headers that only later policies fill.
+            policy.header_claims.resize(claim_headers.len(), None);
+        }
+        let config = Self {
+            failures: failures(&mut settings, &policies)?,
+            policies,
+            identity_header: identity_header(&mut settings)?,
+            claim_headers,
             forward_token: settings.bool("forwardToken", false)?,
             token_cache: token_cache(&mut settings)?,
             batch: batch(&mut settings)?,
+            warnings,
+        };
+        config.check_headers()?;
+        Ok(config)
+    }
+
+    /// Every place where a token may be, of all policies.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        self.policies.iter().flat_map(|policy| policy.credentials.places())
+    }
+
+    /// Whether a request, or a part of a batch, may get an answer from this filter for want of proof.
+    #[must_use]
+    pub fn may_reject(&self) -> bool {
+        let Failures { missing, invalid, keys_unavailable, .. } = self.failures;
+        let fetches = self.policies.iter().any(|policy| policy.keys.remote.is_some());
+        [missing, invalid].contains(&OnFailure::Reject) || (fetches && keys_unavailable == OnFailure::Reject)
+    }
+
+    /// Whether WSGI would file a header of this name where only this filter may write.
+    #[must_use]
+    pub fn is_ours(&self, name: &str) -> bool {
+        self.identity_header.is_spelled(name)
+            || self.claim_headers.iter().any(|header| header.is_spelled(name))
+    }
+
+    /// The headers that only this filter may write.
+    pub fn own_headers(&self) -> impl Iterator<Item = &IdentityHeader> {
+        std::iter::once(&self.identity_header).chain(&self.claim_headers)
+    }
+
+    /// Each header has one meaning.
+    fn check_headers(&self) -> Result<(), ConfigError> {
+        let token_header = |header: &IdentityHeader| {
+            self.places().any(|place| !matches!(place, Place::Query(_)) && header.is_spelled(place.field()))
+        };
+        if token_header(&self.identity_header) {
+            return Err(taken("userIdHeader"));
+        }
+        let clash = |header: &&IdentityHeader| {
+            token_header(header) || same_key(header.name(), &wsgi_key(self.identity_header.name()))
+        };
+        match self.claim_headers.iter().find(clash) {
+            Some(header) => Err(taken(&format!("claimsToHeaders.{}", header.name()))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn all_settings() -> Vec<&'static str> {
+    POLICY_SETTINGS.iter().chain(&GLOBAL_SETTINGS).copied().collect()
+}
+
+/// Each policy's name and settings: its own over the defaults.
+fn policy_list(list: Value, defaults: &Map<String, Value>) -> Result<Vec<(String, Settings)>, ConfigError> {
+    let example = "write a list: policies: [ { name: auth0, issuer: .., remoteJwks: .. } ]";
+    let Value::Array(list) = list else { return Err(error("policies", "is not a list", example)) };
+    if list.is_empty() || list.len() > MAX_POLICIES {
+        return Err(error(
+            "policies",
+            format!("has {} policies, not 1 to {MAX_POLICIES}", list.len()),
+            example,
+        ));
+    }
+    let mut policies: Vec<(String, Settings)> = Vec::new();
+    for policy in list {
+        let Value::Object(mut own) = policy else {
+            return Err(error("policies", "has an item that is not a map", example));
+        };
+        let name = own.remove("name").and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        if name.is_empty() || name.len() > 32 || !name.bytes().all(plain) {
+            return Err(error(
+                "policies",
+                "has a policy without a name of 1 to 32 letters, digits, - and _",
+                "give each a name of its own; metrics and the log use it",
+            ));
+        }
+        if policies.iter().any(|(other, _)| *other == name) {
+            return Err(error("policies", format!("has {name} twice"), "give each policy a name of its own"));
+        }
+        let settings = Settings(own);
+        settings.refuse_unknown(&POLICY_SETTINGS).map_err(|e| e.within(&name))?;
+        policies.push((name, settings.over(defaults, &[&KEY_SETTINGS, &PLACE_SETTINGS])));
+    }
+    Ok(policies)
+}
+
+fn failures(settings: &mut Settings, policies: &[Policy]) -> Result<Failures, ConfigError> {
+    let schemes = |policy: &Policy| {
+        policy.credentials.places().iter().find_map(|place| match place {
+            Place::Header { schemes, .. } => schemes.first().cloned(),
+            _ => None,
         })
-    }
-}
-
-fn credentials(settings: &mut Settings) -> Result<Credentials, ConfigError> {
-    let header = settings.text("http_header", "Authorization")?;
-    if !is_token(&header)
-        || ["host", "content-length", "transfer-encoding"].contains(&header.to_ascii_lowercase().as_str())
-    {
-        return Err(error(
-            "http_header",
-            "is not the name of a header that can hold a token",
-            "write for example Authorization",
-        ));
-    }
-    let schemes = settings.texts("auth_type")?.unwrap_or_else(|| vec!["JWT".to_owned()]);
-    if !schemes.iter().all(|scheme| is_token(scheme)) {
-        return Err(error(
-            "auth_type",
-            "has a scheme with characters other than letters, digits and !#$%&'*+-.^_`|~ (RFC 9110 11.1)",
-            "write for example JWT or Bearer",
-        ));
-    }
-    if let Some(scheme) =
-        schemes.iter().find(|scheme| PARAMETER_SCHEMES.iter().any(|p| p.eq_ignore_ascii_case(scheme)))
-    {
-        return Err(error(
-            "auth_type",
-            format!(
-                "has {scheme}, a scheme of parameters and not of one token (kinto_jwt never found one in it)"
-            ),
-            "write for example JWT or Bearer",
-        ));
-    }
-    let is_authorization = header.eq_ignore_ascii_case("Authorization");
-    Ok(if is_authorization { Credentials::authorization(schemes) } else { Credentials::bare(&header) })
-}
-
-fn keys(settings: &mut Settings, enforced: bool, host: Option<HostVerify>) -> Result<Keys, ConfigError> {
-    let name = settings.text("algorithm", "RS256")?;
-    let algorithm = *ALGORITHMS.iter().find(|(known, _)| *known == name).ok_or_else(|| {
-        let names: Vec<&str> = ALGORITHMS.iter().map(|(name, _)| *name).collect();
-        error(
-            "algorithm",
-            "is not a name that this filter accepts",
-            format!("write one of {}, in this spelling", names.join(", ")),
-        )
-    })?;
-    let text = match settings.take("public_key") {
-        Some(Value::String(text)) => text,
-        None => {
-            return Err(error(
-                "public_key",
-                "is missing",
-                "give the issuer's public key as PEM, or the shared secret for HS256, HS384 and HS512",
-            ));
-        }
-        Some(_) => {
-            return Err(error(
-                "public_key",
-                "is not text",
-                "put it in quotes, or in a YAML block (public_key: |)",
-            ));
-        }
     };
-    let key = public_key::parse(&text, algorithm.1)
-        .map_err(|(fault, remedy)| error("public_key", fault, remedy))?;
-    Keys::new(algorithm, &key, enforced, host).map_err(|_| {
-        error(
-            "public_key",
-            format!("is damaged, or not a key for {name}"),
-            "copy the whole PEM from the issuer again",
-        )
+    let open = settings.texts("open")?;
+    let open = open.unwrap_or_else(|| OPEN_PATHS.iter().map(|path| (*path).to_owned()).collect());
+    if !open.iter().all(|path| path.starts_with('/')) {
+        return Err(error("open", "has a path that does not start with /", "write for example /v1/"));
+    }
+    Ok(Failures {
+        missing: on_failure(settings, "onMissing", OnFailure::UnauthorizedUser)?,
+        invalid: on_failure(settings, "onInvalid", OnFailure::UnauthorizedUser)?,
+        keys_unavailable: on_failure(settings, "onKeysUnavailable", OnFailure::Reject)?,
+        open: OpenPaths::new(&open),
+        unauthorized: unauthorized(settings)?,
+        challenge: policies.iter().find_map(schemes).unwrap_or_else(|| "Bearer".to_owned()),
     })
 }
 
-fn leeway(settings: &mut Settings) -> Result<u64, ConfigError> {
-    settings.integer("leeway", 0, 0..=MAX_LEEWAY, "seconds")
-}
-
-fn audience(settings: &mut Settings) -> Result<Option<Vec<String>>, ConfigError> {
-    let audience = settings.texts("audience")?;
-    if audience.iter().flatten().any(String::is_empty) {
-        return Err(error(
-            "audience",
-            "has an empty name",
-            "write the name that the tokens have in aud, or leave it out",
-        ));
+fn on_failure(settings: &mut Settings, name: &str, default: OnFailure) -> Result<OnFailure, ConfigError> {
+    match settings.take(name).as_ref().map(Value::as_str) {
+        None => Ok(default),
+        Some(Some("unauthorizedUser")) => Ok(OnFailure::UnauthorizedUser),
+        Some(Some("anonymous")) => Ok(OnFailure::Anonymous),
+        Some(Some("reject")) => Ok(OnFailure::Reject),
+        Some(Some("report")) => Ok(OnFailure::Report),
+        Some(_) => Err(error(
+            name,
+            "is none of the policies",
+            "write unauthorizedUser, anonymous, reject or report, in this spelling",
+        )),
     }
-    Ok(audience)
 }
 
 fn unauthorized(settings: &mut Settings) -> Result<Option<UserId>, ConfigError> {
@@ -198,20 +239,21 @@ fn unauthorized(settings: &mut Settings) -> Result<Option<UserId>, ConfigError> 
     })
 }
 
-fn identity_header(
-    settings: &mut Settings,
-    credentials: &Credentials,
-) -> Result<IdentityHeader, ConfigError> {
+fn identity_header(settings: &mut Settings) -> Result<IdentityHeader, ConfigError> {
     let name = settings.text("userIdHeader", "userId")?;
-    let key = wsgi_key(&name);
+    own_header("userIdHeader", name, "userId or X-User-Id, and its upper-case form in Kinto's environ_key")
+}
+
+/// A header that only this filter may write.
+pub(crate) fn own_header(setting: &str, name: String, example: &str) -> Result<IdentityHeader, ConfigError> {
     if !is_token(&name) || name.contains('_') {
         return Err(error(
-            "userIdHeader",
+            setting,
             "is not a header name that reaches Kinto (letters, digits and -; servers drop names with _)",
-            "write for example userId or X-User-Id, and its upper-case form in Kinto's environ_key",
+            format!("write for example {example}"),
         ));
     }
-    let taken = [
+    let meaningful = [
         "HOST",
         "CONTENT_TYPE",
         "CONTENT_LENGTH",
@@ -220,14 +262,14 @@ fn identity_header(
         "COOKIE",
         "AUTHORIZATION",
     ];
-    if taken.contains(&key.as_str()) || key == wsgi_key(credentials.header()) {
-        return Err(error(
-            "userIdHeader",
-            "is a header with another meaning",
-            "write a name of its own, such as userId",
-        ));
+    if meaningful.contains(&wsgi_key(&name).as_str()) {
+        return Err(taken(setting));
     }
     Ok(IdentityHeader::new(name))
+}
+
+fn taken(setting: &str) -> ConfigError {
+    error(setting, "is a header with another meaning", "write a name of its own, such as userId")
 }
 
 fn token_cache(settings: &mut Settings) -> Result<CacheLimits, ConfigError> {

@@ -1,87 +1,223 @@
 //! Where a request's token may be, and that there is one only.
 
+use std::borrow::Cow;
+
 use crate::rejection::Rejection;
 
 /// A longer token is invalid and is not parsed: no issuer makes one, and parsing costs.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// The place of a request's token (`http_header`, `auth_type`).
-#[derive(Clone, Debug)]
-pub struct Credentials {
-    header: String,
-    schemes: Option<Vec<String>>,
+/// What a request says. The filter asks Envoy, a batch reads its own body, a test has a list.
+pub trait Request {
+    /// The values of all fields of this name, which is in lower case; `:method` and `:path` are fields too.
+    fn values(&self, name: &str) -> Vec<Cow<'_, [u8]>>;
+
+    /// The value of the first field of this name, or nothing.
+    fn first(&self, name: &str) -> Cow<'_, [u8]> {
+        self.values(name).into_iter().next().unwrap_or_default()
+    }
 }
 
-/// What a request holds in that place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Credential<'h> {
-    /// Nothing, or nothing that is meant for this filter: the header is Kinto's business.
+/// One place where a token may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A header field.
+    Header {
+        /// Its name, in lower case.
+        name: String,
+        /// The schemes that a token follows (RFC 9110 section 11.4); with none, the token is alone.
+        schemes: Vec<String>,
+    },
+    /// A cookie of this name (RFC 6265 section 4.2).
+    Cookie(String),
+    /// A parameter of this name in the path's query (RFC 6750 section 2.3).
+    Query(String),
+}
+
+/// What a request holds in a place, or in all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential<'r> {
+    /// Nothing, or nothing that is meant for this filter: it is Kinto's business.
     Absent(Rejection),
     /// Something meant for this filter that cannot be a token.
     Invalid(Rejection),
     /// One token, not yet parsed.
-    Token(&'h [u8]),
+    Token(Cow<'r, [u8]>),
 }
 
+/// The places of a policy's tokens (`from`, or `http_header` and `auth_type`), in order.
+#[derive(Clone, Debug)]
+pub struct Credentials(Vec<Place>);
+
 impl Credentials {
-    /// A token in the `Authorization` header after one of these schemes (RFC 9110 section 11.4).
+    /// Tokens in these places.
     #[must_use]
-    pub fn authorization(schemes: Vec<String>) -> Self {
-        Self { header: "authorization".to_owned(), schemes: Some(schemes) }
+    pub fn new(places: Vec<Place>) -> Self {
+        Self(places)
     }
 
-    /// A token alone in a header of this name.
+    /// The places.
     #[must_use]
-    pub fn bare(header: &str) -> Self {
-        Self { header: header.to_ascii_lowercase(), schemes: None }
+    pub fn places(&self) -> &[Place] {
+        &self.0
     }
 
-    /// The name of the header, in lower case.
+    /// Finds the one token of a request, and adds the places where there is something meant for this filter.
+    pub fn find<'r, 'c>(&'c self, request: &'r impl Request, used: &mut Vec<&'c Place>) -> Credential<'r> {
+        let mut found = Credential::Absent(Rejection::NoToken);
+        for place in &self.0 {
+            let here = place.find(request);
+            if matches!(here, Credential::Absent(_)) {
+                if here == Credential::Absent(Rejection::ForeignScheme)
+                    && matches!(found, Credential::Absent(_))
+                {
+                    found = here;
+                }
+                continue;
+            }
+            used.push(place);
+            found = match (found, here) {
+                (Credential::Absent(_), here) => here,
+                (Credential::Token(one), Credential::Token(other)) if one == other => Credential::Token(one),
+                (Credential::Token(_), Credential::Token(_)) => {
+                    Credential::Invalid(Rejection::MultipleTokens)
+                }
+                (Credential::Token(_), invalid) | (invalid, _) => invalid,
+            };
+        }
+        found
+    }
+}
+
+impl Place {
+    /// The name of the field that holds it, in lower case.
     #[must_use]
-    pub fn header(&self) -> &str {
-        &self.header
+    pub fn field(&self) -> &str {
+        match self {
+            Self::Header { name, .. } => name,
+            Self::Cookie(_) => "cookie",
+            Self::Query(_) => ":path",
+        }
     }
 
-    /// Whether Envoy hands all fields of this name over as one value, joined by commas.
+    /// The field's value without the token; `None` when nothing is left of it.
     #[must_use]
-    pub fn is_joined(&self) -> bool {
-        self.schemes.is_some()
-    }
-
-    /// Finds the credential among the values of all header fields of this name.
-    #[must_use]
-    pub fn find<'h>(&self, mut values: impl Iterator<Item = &'h [u8]>) -> Credential<'h> {
-        let Some(first) = values.next() else { return Credential::Absent(Rejection::NoToken) };
-        if values.next().is_some() {
-            return Credential::Invalid(Rejection::MultipleTokens);
-        }
-        match self.strip_scheme(first) {
-            Ok([]) => Credential::Absent(Rejection::NoToken),
-            // A proxy joins two fields of one name with a comma (RFC 9110 section 5.3); no token has one.
-            Ok(token) if token.contains(&b',') => Credential::Invalid(Rejection::MultipleTokens),
-            Ok(token) if token.len() > MAX_TOKEN_BYTES => Credential::Invalid(Rejection::TokenTooLong),
-            Ok(token) => Credential::Token(token),
-            Err(rejection) => rejection,
+    pub fn remove_from(&self, value: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Header { .. } => None,
+            Self::Cookie(name) => {
+                let pairs = cookies(value).filter(|pair| split_once(pair, b'=').0 != name.as_bytes());
+                let kept = pairs.collect::<Vec<_>>().join(&b"; "[..]);
+                (!kept.is_empty()).then_some(kept)
+            }
+            Self::Query(name) => {
+                let others = parameters(value).filter(|piece| parameter(piece, name).is_none());
+                let kept = others.collect::<Vec<_>>().join(&b'&');
+                let path = split_once(value, b'?').0;
+                Some(if kept.is_empty() { path.to_vec() } else { [path, &kept].join(&b'?') })
+            }
         }
     }
 
-    /// The value after the scheme and one space; a value with a scheme and no more is empty.
-    fn strip_scheme<'h>(&self, value: &'h [u8]) -> Result<&'h [u8], Credential<'h>> {
-        let Some(schemes) = &self.schemes else { return Ok(value) };
-        if value.is_empty() {
-            return Ok(value);
+    /// Whether there is something in this place that is meant for this filter.
+    pub(crate) fn holds_token(&self, request: &impl Request) -> bool {
+        !matches!(self.find(request), Credential::Absent(_))
+    }
+
+    fn find<'r>(&self, request: &'r impl Request) -> Credential<'r> {
+        match self {
+            Self::Header { name, schemes } => find_in_header(request.values(name), schemes),
+            Self::Cookie(name) => {
+                let fields = request.values("cookie");
+                let cookies =
+                    fields.iter().flat_map(|field| cookies(field)).map(|pair| split_once(pair, b'='));
+                let named = cookies.filter(|(other, _)| *other == name.as_bytes());
+                same(named.map(|(_, value)| value.to_vec()))
+            }
+            Self::Query(name) => {
+                let path = request.first(":path");
+                same(parameters(&path).filter_map(|piece| parameter(piece, name)))
+            }
         }
-        let (scheme, token) = split_once(value, b' ');
-        let ours = |scheme: &[u8]| schemes.iter().any(|ours| scheme.eq_ignore_ascii_case(ours.as_bytes()));
-        if ours(scheme) {
-            return Ok(token);
+    }
+}
+
+fn find_in_header<'r>(values: Vec<Cow<'r, [u8]>>, schemes: &[String]) -> Credential<'r> {
+    let mut values = values.into_iter();
+    let Some(value) = values.next() else { return Credential::Absent(Rejection::NoToken) };
+    if values.next().is_some() {
+        return Credential::Invalid(Rejection::MultipleTokens);
+    }
+    match token_start(&value, schemes) {
+        Ok(start) => one(skip(value, start)),
+        Err(credential) => credential,
+    }
+}
+
+/// Where the token starts: after the scheme and one space; a value with a scheme and no more is empty.
+fn token_start(value: &[u8], schemes: &[String]) -> Result<usize, Credential<'static>> {
+    if schemes.is_empty() || value.is_empty() {
+        return Ok(0);
+    }
+    let ours = |scheme: &[u8]| schemes.iter().any(|ours| scheme.eq_ignore_ascii_case(ours.as_bytes()));
+    let scheme = split_once(value, b' ').0;
+    if ours(scheme) {
+        return Ok(value.len().min(scheme.len().saturating_add(1)));
+    }
+    // "Basic x,JWT y" is two fields in one, and one of them is meant for this filter.
+    let mut others = value.split(|byte| *byte == b',').skip(1);
+    if others.any(|other| ours(split_once(other.trim_ascii_start(), b' ').0)) {
+        return Err(Credential::Invalid(Rejection::MultipleTokens));
+    }
+    Err(Credential::Absent(Rejection::ForeignScheme))
+}
+
+/// A value that stands where a token should.
+fn one(value: Cow<'_, [u8]>) -> Credential<'_> {
+    if value.is_empty() {
+        Credential::Absent(Rejection::NoToken)
+    } else if value.contains(&b',') {
+        // A proxy joins two fields of one name with a comma (RFC 9110 section 5.3); no token has one.
+        Credential::Invalid(Rejection::MultipleTokens)
+    } else if value.len() > MAX_TOKEN_BYTES {
+        Credential::Invalid(Rejection::TokenTooLong)
+    } else {
+        Credential::Token(value)
+    }
+}
+
+/// Values of which there may be several, as long as they are the same.
+fn same<'r>(mut values: impl Iterator<Item = Vec<u8>>) -> Credential<'r> {
+    let Some(first) = values.next() else { return Credential::Absent(Rejection::NoToken) };
+    if values.any(|other| other != first) {
+        return Credential::Invalid(Rejection::MultipleTokens);
+    }
+    one(Cow::Owned(first))
+}
+
+/// The pieces of a cookie field, each `name=value` as it was written.
+fn cookies(field: &[u8]) -> impl Iterator<Item = &[u8]> {
+    field.split(|byte| *byte == b';').map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty())
+}
+
+/// The pieces of a query, each `name=value` as it was written.
+fn parameters(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    split_once(path, b'?').1.split(|byte| *byte == b'&')
+}
+
+/// The value of a piece of a query, if it is of this name once both are decoded.
+fn parameter(piece: &[u8], name: &str) -> Option<Vec<u8>> {
+    let (other, value) = form_urlencoded::parse(piece).next()?;
+    (other == name).then(|| value.into_owned().into_bytes())
+}
+
+fn skip(value: Cow<'_, [u8]>, start: usize) -> Cow<'_, [u8]> {
+    match value {
+        Cow::Borrowed(value) => Cow::Borrowed(value.get(start..).unwrap_or_default()),
+        Cow::Owned(mut value) => {
+            value.drain(..start.min(value.len()));
+            Cow::Owned(value)
         }
-        // "Basic x,JWT y" is two fields in one, and one of them is meant for this filter.
-        let mut others = value.split(|byte| *byte == b',').skip(1);
-        if others.any(|other| ours(split_once(other.trim_ascii_start(), b' ').0)) {
-            return Err(Credential::Invalid(Rejection::MultipleTokens));
-        }
-        Err(Credential::Absent(Rejection::ForeignScheme))
     }
 }
 
@@ -94,55 +230,149 @@ fn split_once(bytes: &[u8], separator: u8) -> (&[u8], &[u8]) {
 mod tests {
     use super::*;
 
-    fn find<'h>(credentials: &Credentials, values: &[&'h [u8]]) -> Credential<'h> {
-        credentials.find(values.iter().copied())
+    /// A list of fields.
+    struct Fields<'t>(Vec<(&'t str, &'t [u8])>);
+
+    impl Request for Fields<'_> {
+        fn values(&self, name: &str) -> Vec<Cow<'_, [u8]>> {
+            self.0
+                .iter()
+                .filter(|(other, _)| *other == name)
+                .map(|(_, value)| Cow::Borrowed(*value))
+                .collect()
+        }
+    }
+
+    fn find(places: &[Place], fields: &[(&str, &[u8])]) -> Credential<'static> {
+        match Credentials::new(places.to_vec()).find(&Fields(fields.to_vec()), &mut Vec::new()) {
+            Credential::Token(token) => Credential::Token(Cow::Owned(token.into_owned())),
+            Credential::Absent(rejection) => Credential::Absent(rejection),
+            Credential::Invalid(rejection) => Credential::Invalid(rejection),
+        }
+    }
+
+    fn token(text: &'static [u8]) -> Credential<'static> {
+        Credential::Token(Cow::Borrowed(text))
+    }
+
+    const NONE: Credential<'static> = Credential::Absent(Rejection::NoToken);
+    const FOREIGN: Credential<'static> = Credential::Absent(Rejection::ForeignScheme);
+    const MULTIPLE: Credential<'static> = Credential::Invalid(Rejection::MultipleTokens);
+
+    fn header(name: &str, schemes: &[&str]) -> Place {
+        Place::Header { name: name.into(), schemes: schemes.iter().map(|scheme| (*scheme).into()).collect() }
     }
 
     #[test]
     fn authorization_is_scheme_space_token() {
-        let jwt = Credentials::authorization(vec!["JWT".into(), "Bearer".into()]);
-        let none = Credential::Absent(Rejection::NoToken);
-        let foreign = Credential::Absent(Rejection::ForeignScheme);
-        let multiple = Credential::Invalid(Rejection::MultipleTokens);
+        let jwt = [header("authorization", &["JWT", "Bearer"])];
         for (value, credential) in [
-            (&b"JWT a.b.c"[..], Credential::Token(b"a.b.c")),
-            (b"jwt a.b.c", Credential::Token(b"a.b.c")),
-            (b"BEARER a.b.c", Credential::Token(b"a.b.c")),
-            (b"JWT  a.b.c", Credential::Token(b" a.b.c")),
-            (b"JWT \xff", Credential::Token(b"\xff")),
-            (b"", none),
-            (b"JWT", none),
-            (b"JWT ", none),
-            (b"a.b.c", foreign),
-            (b"JWT\ta.b.c", foreign),
-            (b"JWTx a.b.c", foreign),
-            (b"Basic YTpi", foreign),
-            (b"Digest a=b, c=d", foreign),
-            (b"JWT a.b.c,JWT a.b.c", multiple),
-            (b"JWT a.b.c, Basic YTpi", multiple),
-            (b"Basic YTpi,JWT a.b.c", multiple),
-            (b"Basic YTpi, jwt a.b.c", multiple),
+            (&b"JWT a.b.c"[..], token(b"a.b.c")),
+            (b"jwt a.b.c", token(b"a.b.c")),
+            (b"BEARER a.b.c", token(b"a.b.c")),
+            (b"JWT  a.b.c", token(b" a.b.c")),
+            (b"JWT \xff", token(b"\xff")),
+            (b"", NONE),
+            (b"JWT", NONE),
+            (b"JWT ", NONE),
+            (b"a.b.c", FOREIGN),
+            (b"JWT\ta.b.c", FOREIGN),
+            (b"JWTx a.b.c", FOREIGN),
+            (b"Basic YTpi", FOREIGN),
+            (b"Digest a=b, c=d", FOREIGN),
+            (b"JWT a.b.c,JWT a.b.c", MULTIPLE),
+            (b"JWT a.b.c, Basic YTpi", MULTIPLE),
+            (b"Basic YTpi,JWT a.b.c", MULTIPLE),
+            (b"Basic YTpi, jwt a.b.c", MULTIPLE),
         ] {
-            assert_eq!(find(&jwt, &[value]), credential, "{}", value.escape_ascii());
+            assert_eq!(find(&jwt, &[("authorization", value)]), credential, "{}", value.escape_ascii());
         }
-        assert_eq!(find(&jwt, &[]), none);
-        assert_eq!(find(&jwt, &[b"JWT a.b.c", b""]), multiple);
+        assert_eq!(find(&jwt, &[]), NONE);
+        assert_eq!(find(&jwt, &[("authorization", b"JWT a.b.c"), ("authorization", b"")]), MULTIPLE);
     }
 
     #[test]
     fn another_header_holds_the_bare_token() {
-        let bare = Credentials::bare("X-Auth-Token");
-        assert_eq!(bare.header(), "x-auth-token");
-        assert_eq!(find(&bare, &[b"a.b.c"]), Credential::Token(b"a.b.c"));
-        assert_eq!(find(&bare, &[b""]), Credential::Absent(Rejection::NoToken));
-        assert_eq!(find(&bare, &[b"a.b.c", b"a.b.c"]), Credential::Invalid(Rejection::MultipleTokens));
+        let bare = [header("x-auth-token", &[])];
+        assert_eq!(find(&bare, &[("x-auth-token", b"a.b.c")]), token(b"a.b.c"));
+        assert_eq!(find(&bare, &[("x-auth-token", b"")]), NONE);
+        assert_eq!(find(&bare, &[("x-auth-token", b"a.b.c"), ("x-auth-token", b"a.b.c")]), MULTIPLE);
     }
 
     #[test]
     fn a_token_over_16_kib_is_not_parsed() {
-        let bare = Credentials::bare("t");
+        let bare = [header("t", &[])];
         let long = vec![b'a'; MAX_TOKEN_BYTES + 1];
-        assert_eq!(find(&bare, &[&long]), Credential::Invalid(Rejection::TokenTooLong));
-        assert_eq!(find(&bare, &[&long[1..]]), Credential::Token(&long[1..]));
+        assert_eq!(find(&bare, &[("t", &long)]), Credential::Invalid(Rejection::TokenTooLong));
+        assert_eq!(find(&bare, &[("t", &long[1..])]), Credential::Token(Cow::Borrowed(&long[1..])));
+    }
+
+    #[test]
+    fn a_cookie_is_found_among_others_and_removed_alone() {
+        let cookie = Place::Cookie("jwt".into());
+        for (field, credential, rest) in [
+            (&b"jwt=a.b.c"[..], token(b"a.b.c"), None),
+            (b"x=1; jwt=a.b.c; y=\"2\"", token(b"a.b.c"), Some(&b"x=1; y=\"2\""[..])),
+            (b"x=1;jwt=a.b.c", token(b"a.b.c"), Some(b"x=1")),
+            (b"jwt=a.b.c; jwt=a.b.c", token(b"a.b.c"), None),
+            (b"jwt=a.b.c; jwt=d.e.f", MULTIPLE, None),
+            (b"JWT=a.b.c", NONE, Some(b"JWT=a.b.c")),
+            (b"jwt=", NONE, None),
+            (b"jwt", NONE, None),
+            (b"xjwt=a; a=jwt=b", NONE, Some(b"xjwt=a; a=jwt=b")),
+        ] {
+            assert_eq!(
+                find(std::slice::from_ref(&cookie), &[("cookie", field)]),
+                credential,
+                "{}",
+                field.escape_ascii()
+            );
+            assert_eq!(cookie.remove_from(field).as_deref(), rest, "{}", field.escape_ascii());
+        }
+        let twice: [(&str, &[u8]); 2] = [("cookie", b"jwt=a.b.c"), ("cookie", b"jwt=d.e.f")];
+        assert_eq!(find(&[cookie], &twice), MULTIPLE);
+    }
+
+    #[test]
+    fn a_parameter_is_found_by_its_decoded_name_and_removed_alone() {
+        let query = Place::Query("access_token".into());
+        for (path, credential, rest) in [
+            (&b"/v1/?access_token=a.b.c"[..], token(b"a.b.c"), &b"/v1/"[..]),
+            (b"/v1/?x=%20&access_token=a.b.c&y", token(b"a.b.c"), b"/v1/?x=%20&y"),
+            (b"/v1/?access%5ftoken=a%2eb.c", token(b"a.b.c"), b"/v1/"),
+            (b"/v1/?access_token=a.b.c&access_token=a.b.c", token(b"a.b.c"), b"/v1/"),
+            (b"/v1/?access_token=a.b.c&access_token=d.e.f", MULTIPLE, b"/v1/"),
+            (b"/v1/?access_token=", NONE, b"/v1/"),
+            (b"/v1/?Access_token=a", NONE, b"/v1/?Access_token=a"),
+            (b"/access_token=a?x=access_token=b", NONE, b"/access_token=a?x=access_token=b"),
+            (b"/v1/", NONE, b"/v1/"),
+        ] {
+            assert_eq!(
+                find(std::slice::from_ref(&query), &[(":path", path)]),
+                credential,
+                "{}",
+                path.escape_ascii()
+            );
+            assert_eq!(query.remove_from(path).as_deref(), Some(rest), "{}", path.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn there_is_one_token_in_all_places() {
+        let places = [header("authorization", &["Bearer"]), Place::Cookie("jwt".into())];
+        for (authorization, cookie, credential) in [
+            (&b"Bearer a.b.c"[..], &b""[..], token(b"a.b.c")),
+            (b"", b"jwt=a.b.c", token(b"a.b.c")),
+            (b"Basic x", b"jwt=a.b.c", token(b"a.b.c")),
+            (b"Basic x", b"", FOREIGN),
+            (b"Bearer a.b.c", b"jwt=a.b.c", token(b"a.b.c")),
+            (b"Bearer a.b.c", b"jwt=d.e.f", MULTIPLE),
+            (b"Bearer a.b.c, Basic x", b"jwt=a.b.c", MULTIPLE),
+            (b"Bearer a.b.c", b"jwt=d; jwt=e", MULTIPLE),
+            (b"", b"", NONE),
+        ] {
+            let fields = [("authorization", authorization), ("cookie", cookie)];
+            assert_eq!(find(&places, &fields), credential, "{}", authorization.escape_ascii());
+        }
     }
 }

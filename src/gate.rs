@@ -1,37 +1,103 @@
-//! The whole decision: for a request, who Kinto shall take it for.
+//! The whole decision: for a request, who Kinto shall take it for, or the answer that it gets instead.
 
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use crate::answer::Answer;
 use crate::cache::{TokenCache, Verified};
-use crate::claims::NumericDate;
+use crate::claims::{NumericDate, unverified_issuer};
 use crate::config::Config;
-use crate::credentials::Credential;
-use crate::rejection::Rejection;
+use crate::credentials::{Credential, Place, Request};
+use crate::failures::OnFailure;
+use crate::header_text::HeaderText;
+use crate::host_crypto::HostVerify;
+use crate::numbers::Numbers;
+use crate::policy::Policy;
+use crate::rejection::{Cause, Rejection};
 use crate::token::{LastHeader, Token};
 use crate::user_id::UserId;
 
-/// What becomes of a request: it is forwarded, as somebody or as nobody.
+/// What becomes of a request.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// Who Kinto shall take the request for; `None` for an anonymous one.
-    pub user_id: Option<UserId>,
-    /// Whether the token header must not reach Kinto.
-    pub remove_token: bool,
+pub struct Decision<'g> {
+    /// As whom it is forwarded, or the answer.
+    pub outcome: Outcome,
+    /// The places whose tokens must not reach Kinto.
+    pub remove: Vec<&'g Place>,
     /// Why the token, or its absence, proved nothing.
     pub rejection: Option<Rejection>,
+    /// The policy whose issuer, asked again, might know the token's key: its place in the list.
+    pub awaits: Option<usize>,
 }
 
-/// The policy at work.
+/// As whom a request is forwarded, or that it is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The user that the token proves, and the values of the claim headers.
+    User(UserId, Option<Rc<[Option<HeaderText>]>>),
+    /// The unauthorized user, as with `kinto_jwt`; `None` is nobody.
+    Unauthorized(Option<UserId>),
+    /// Nobody, by the operator's policy.
+    Anonymous,
+    /// The unauthorized user, although `report` says that it would be rejected.
+    Reported(Option<UserId>),
+    /// Nobody: the client gets this answer.
+    Rejected(Answer),
+}
+
+impl Outcome {
+    /// Who Kinto shall take the request for; `None` for an anonymous one.
+    #[must_use]
+    pub fn user_id(&self) -> Option<&UserId> {
+        match self {
+            Self::User(user_id, _) => Some(user_id),
+            Self::Unauthorized(user_id) | Self::Reported(user_id) => user_id.as_ref(),
+            Self::Anonymous | Self::Rejected(_) => None,
+        }
+    }
+
+    /// The value of a claim header, by its place in the configuration's list.
+    #[must_use]
+    pub fn claim(&self, number: usize) -> Option<&HeaderText> {
+        match self {
+            Self::User(_, claims) => claims.as_ref()?.get(number)?.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// A stable name for metrics and tests.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::User(..) => "user",
+            Self::Unauthorized(Some(_)) => "unauthorized_user",
+            Self::Unauthorized(None) | Self::Anonymous => "anonymous",
+            Self::Reported(_) => "reported",
+            Self::Rejected(_) => "rejected",
+        }
+    }
+}
+
+/// The policies at work.
 #[derive(Debug)]
 pub struct Gate {
     config: Config,
     cache: TokenCache,
     last_header: LastHeader,
+    numbers: Numbers,
 }
 
 impl Gate {
     /// A gate that follows this configuration.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { cache: TokenCache::new(config.token_cache), last_header: LastHeader::default(), config }
+        Self {
+            cache: TokenCache::new(config.token_cache),
+            last_header: LastHeader::default(),
+            numbers: Numbers::default(),
+            config,
+        }
     }
 
     /// The configuration that it follows.
@@ -40,42 +106,159 @@ impl Gate {
         &self.config
     }
 
-    /// Decides on the values of all token header fields of a request, at the time `now`.
+    /// What it has counted.
     #[must_use]
-    pub fn decide<'h>(&self, token_headers: impl Iterator<Item = &'h [u8]>, now: NumericDate) -> Decision {
-        let credential = self.config.credentials.find(token_headers);
-        let foreign = matches!(credential, Credential::Absent(_));
-        let (user_id, rejection) = match self.identify(credential, now) {
-            Ok(user_id) => (Some(user_id), None),
-            Err(rejection) => (self.config.unauthorized.clone(), Some(rejection)),
-        };
-        Decision { user_id, remove_token: !foreign && !self.config.forward_token, rejection }
+    pub fn numbers(&self) -> &Numbers {
+        self.numbers.note_evictions(self.cache.take_evictions());
+        &self.numbers
     }
 
-    fn identify(&self, credential: Credential<'_>, now: NumericDate) -> Result<UserId, Rejection> {
+    /// Takes an issuer's key set for the policy at this place in the list; tokens that the old keys verified are
+    /// forgotten. Returns words on the keys in it that are of no use.
+    ///
+    /// # Errors
+    /// It has no usable key: words on why. Those that are known stay.
+    pub fn take_set(
+        &self,
+        policy: usize,
+        set: &Value,
+        host: Option<HostVerify>,
+    ) -> Result<Vec<String>, String> {
+        let policy = self.config.policies.get(policy).ok_or("no such policy")?;
+        let skipped = policy.take_set(set, host).map_err(|(fault, _)| fault)?;
+        self.cache.clear();
+        Ok(skipped)
+    }
+
+    /// Decides on a request at the time `now`.
+    #[must_use]
+    pub fn decide(&self, request: &impl Request, now: NumericDate) -> Decision<'_> {
+        let mut remove = Vec::new();
+        let (policy, credential) = self.choose(request, &mut remove);
+        if self.config.forward_token {
+            remove.clear();
+        }
+        match self.identify(policy, &credential, now) {
+            Ok(Verified { user_id, claims, .. }) => {
+                Decision { outcome: Outcome::User(user_id, claims), remove, rejection: None, awaits: None }
+            }
+            Err(rejection) => Decision {
+                outcome: self.without_proof(rejection, policy, request),
+                remove,
+                rejection: Some(rejection),
+                awaits: policy.filter(|policy| policy.may_learn(rejection)).map(|policy| policy.number),
+            },
+        }
+    }
+
+    /// Counts a decision that is carried out.
+    pub fn count(&self, decision: &Decision<'_>) {
+        self.numbers.count_decision(decision.outcome.code(), decision.rejection);
+    }
+
+    /// The policy that a request's token is for, by its place and its unverified `iss`, and the token.
+    fn choose<'r, 'g>(
+        &'g self,
+        request: &'r impl Request,
+        used: &mut Vec<&'g Place>,
+    ) -> (Option<&'g Policy>, Credential<'r>) {
+        if let [policy] = self.config.policies.as_slice() {
+            return (Some(policy), policy.credentials.find(request, used));
+        }
+        let mut chosen = None;
+        let mut absent = Rejection::NoToken;
+        let mut unfit = None;
+        for policy in &self.config.policies {
+            match policy.credentials.find(request, used) {
+                Credential::Absent(Rejection::NoToken) => {}
+                Credential::Absent(rejection) => absent = rejection,
+                found if chosen.is_none() => {
+                    let fits = match &found {
+                        Credential::Token(token) => policy.is_for(self.issuer(token).as_deref()),
+                        _ => policy.is_for(None),
+                    };
+                    if fits {
+                        chosen = Some((policy, found));
+                    } else if let Credential::Invalid(rejection) = found {
+                        unfit = Some(rejection);
+                    } else {
+                        unfit = unfit.or(Some(Rejection::IssuerUnknown));
+                    }
+                }
+                _ => {}
+            }
+        }
+        used.dedup();
+        match (chosen, unfit) {
+            (Some((policy, found)), _) => (Some(policy), found),
+            (None, Some(rejection)) => (None, Credential::Invalid(rejection)),
+            (None, None) => (None, Credential::Absent(absent)),
+        }
+    }
+
+    /// The `iss` that a token claims.
+    fn issuer(&self, token: &[u8]) -> Option<Rc<str>> {
+        if let Some(known) = self.cache.find(token) {
+            return known.issuer;
+        }
+        let parsed = Token::parse_with(token, &self.last_header).ok()?;
+        unverified_issuer(parsed.payload()).map(Rc::from)
+    }
+
+    fn identify(
+        &self,
+        policy: Option<&Policy>,
+        credential: &Credential<'_>,
+        now: NumericDate,
+    ) -> Result<Verified, Rejection> {
         let token = match credential {
             Credential::Token(token) => token,
-            Credential::Absent(rejection) | Credential::Invalid(rejection) => return Err(rejection),
+            Credential::Absent(rejection) | Credential::Invalid(rejection) => return Err(*rejection),
         };
-        let Some(known) = self.cache.find(token) else { return self.verify(token, now) };
-        match self.config.rules.check_times(known.validity, now) {
+        let policy = policy.ok_or(Rejection::IssuerUnknown)?;
+        let Some(known) = self.cache.find(token).filter(|known| known.policy == policy.number) else {
+            return self.verify(policy, token, now);
+        };
+        self.numbers.count_hit();
+        match policy.rules.check_times(known.validity, now) {
             Err(Rejection::Expired) => {
                 self.cache.forget(token);
                 Err(Rejection::Expired)
             }
-            checked => checked.map(|()| known.user_id),
+            checked => checked.map(|()| known),
         }
     }
 
-    /// The only way from a token to a user id: each line takes what the one before it proved.
-    fn verify(&self, token: &[u8], now: NumericDate) -> Result<UserId, Rejection> {
-        let parsed = Token::parse_with(token, &self.last_header)?;
-        let claims = self.config.keys.verify(&parsed)?;
-        let admitted = self.config.rules.admit(claims, now)?;
-        let user_id = UserId::from_claims(&admitted, &self.config.user_id_claim)?;
-        if self.config.rules.enforced {
-            self.cache.keep(token, Verified { user_id: user_id.clone(), validity: admitted.validity() });
+    fn verify(&self, policy: &Policy, token: &[u8], now: NumericDate) -> Result<Verified, Rejection> {
+        self.numbers.count_miss();
+        let verified = policy.verify(token, &self.last_header, &self.numbers, now)?;
+        if !policy.rules.unverified {
+            self.cache.keep(token, verified.clone());
         }
-        Ok(user_id)
+        Ok(verified)
+    }
+
+    /// What becomes of a request that proves nothing.
+    pub(crate) fn without_proof(
+        &self,
+        rejection: Rejection,
+        policy: Option<&Policy>,
+        request: &impl Request,
+    ) -> Outcome {
+        let failures = &self.config.failures;
+        let cause = rejection.cause();
+        let unauthorized = || failures.unauthorized.clone();
+        match failures.on(cause) {
+            OnFailure::UnauthorizedUser => Outcome::Unauthorized(unauthorized()),
+            OnFailure::Anonymous => Outcome::Anonymous,
+            OnFailure::Report if failures.is_exempt(cause, request) => Outcome::Unauthorized(unauthorized()),
+            OnFailure::Report => Outcome::Reported(unauthorized()),
+            OnFailure::Reject if failures.is_exempt(cause, request) => Outcome::Anonymous,
+            OnFailure::Reject => Outcome::Rejected(match cause {
+                Cause::Missing => Answer::missing_token(&failures.challenge),
+                Cause::Invalid => Answer::invalid_token(&failures.challenge),
+                Cause::KeysUnavailable => Answer::keys_unavailable(policy.and_then(Policy::retry_after)),
+            }),
+        }
     }
 }

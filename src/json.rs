@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Number, Value};
 
 /// Parses `bytes` as a JSON object in which no object, at any depth, has two members of one name.
@@ -110,6 +110,12 @@ impl<'a> RawObject<'a> {
     /// The value of the member of this name.
     pub(crate) fn get(&self, name: &str) -> Option<&RawMember<'a>> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value)
+    }
+
+    /// Adds a member; the name must not be there.
+    pub(crate) fn push(&mut self, name: &str, value: impl Serialize) -> Result<(), serde_json::Error> {
+        self.0.push((name.to_owned(), RawMember::Owned(to_raw_value(&value)?)));
+        Ok(())
     }
 
     /// Takes the member of this name out.

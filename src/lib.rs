@@ -48,21 +48,31 @@
 
 pub mod answer;
 pub mod batch;
+pub mod batch_body;
 pub mod batch_path;
 pub mod cache;
+pub mod claim_name;
 pub mod claims;
 pub mod config;
 pub mod credentials;
 mod crypto;
+pub mod failures;
 #[cfg(target_arch = "wasm32")]
 mod filter;
 pub mod gate;
+pub mod header_text;
 pub mod host_crypto;
 pub mod identity_header;
 mod json;
+mod jwks;
 pub mod keys;
+pub mod numbers;
+pub mod policy;
+mod policy_settings;
 mod public_key;
+pub mod refresh;
 pub mod rejection;
+pub mod remote_jwks;
 mod settings;
 pub mod token;
 pub mod user_id;

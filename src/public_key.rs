@@ -20,37 +20,38 @@ pub(crate) type Fault = (String, String);
 /// Reads the setting as the key of `algorithm`: a PEM, or the secret of an HS* algorithm.
 pub(crate) fn parse(text: &str, algorithm: Algorithm) -> Result<DecodingKey, Fault> {
     if algorithm.family() == AlgorithmFamily::Hmac {
-        parse_secret(text, algorithm)
+        if text.contains("-----BEGIN") || ssh_type(text).is_some() {
+            return Err((
+                format!("is a PEM or SSH key, and {algorithm:?} takes a shared secret"),
+                "write the secret, or set algorithm to the one that the key is for (RS256, ES256, EdDSA, ..)"
+                    .into(),
+            ));
+        }
+        parse_secret(text.as_bytes(), algorithm)
     } else {
         parse_pem(text, algorithm)
     }
 }
 
-fn parse_secret(text: &str, algorithm: Algorithm) -> Result<DecodingKey, Fault> {
+/// A secret of RFC 7518 section 3.2, as long as the hash or longer.
+pub(crate) fn parse_secret(secret: &[u8], algorithm: Algorithm) -> Result<DecodingKey, Fault> {
     let smallest = match algorithm {
         Algorithm::HS384 => 48,
         Algorithm::HS512 => 64,
         _ => 32,
     };
-    if text.contains("-----BEGIN") || ssh_type(text).is_some() {
-        return Err((
-            format!("is a PEM or SSH key, and {algorithm:?} takes a shared secret"),
-            "write the secret, or set algorithm to the one that the key is for (RS256, ES256, EdDSA, ..)"
-                .into(),
-        ));
-    }
-    if text.len() < smallest {
+    if secret.len() < smallest {
         return Err((
             format!(
                 "is a secret of {} bytes, and {algorithm:?} needs {smallest} or more (RFC 7518 3.2)",
-                text.len()
+                secret.len()
             ),
             format!(
                 "give the issuer and this filter a new one, for example from: openssl rand -base64 {smallest}"
             ),
         ));
     }
-    Ok(DecodingKey::from_secret(text.as_bytes()))
+    Ok(DecodingKey::from_secret(secret))
 }
 
 fn parse_pem(text: &str, algorithm: Algorithm) -> Result<DecodingKey, Fault> {
@@ -120,7 +121,8 @@ fn parse_spki(der: &[u8], algorithm: Algorithm) -> Result<DecodingKey, Fault> {
     Ok(key)
 }
 
-fn parse_rsa(der: &[u8], algorithm: Algorithm) -> Result<DecodingKey, Fault> {
+/// An RSA public key (RFC 8017 appendix A.1.1) of a size that is safe and worth its time.
+pub(crate) fn parse_rsa(der: &[u8], algorithm: Algorithm) -> Result<DecodingKey, Fault> {
     let key = rsa::pkcs1::RsaPublicKeyRef::from_der(der).map_err(|_| not_a_key())?;
     if algorithm.family() != AlgorithmFamily::Rsa {
         return Err(wrong_kind(

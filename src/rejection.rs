@@ -23,12 +23,20 @@ pub enum Rejection {
     HeaderNotJson,
     /// `alg` is missing or is not the configured one (RFC 8725 section 3.1).
     AlgNotAllowed,
+    /// `typ` is not the configured one (RFC 8725 section 3.11).
+    TypMismatch,
     /// `kid` is not a string (RFC 7515 section 4.1.4).
     KidNotString,
     /// `crit` is present; this filter implements no extension (RFC 7515 section 4.1.11).
     CriticalExtension,
     /// `b64` is false: the payload is not base64url-encoded (RFC 7797).
     UnencodedPayload,
+    /// There is no `kid` and more than one key fits (RFC 7515 section 4.1.4).
+    KidMissing,
+    /// No key has this `kid`.
+    KidUnknown,
+    /// There are no keys yet: the issuer has not answered.
+    KeysUnavailable,
     /// The signature does not match the token and the key.
     BadSignature,
     /// The claims are not a JSON object with unique names (RFC 7519 sections 4 and 7.2).
@@ -41,12 +49,24 @@ pub enum Rejection {
     NotYetValid,
     /// `iat` is in the future (RFC 7519 section 4.1.6; `kinto_jwt` refuses it too).
     IssuedInFuture,
+    /// There is no `exp`, and `requireExp` or `maxLifetimeSeconds` asks for it.
+    ExpMissing,
+    /// `maxLifetimeSeconds` is configured and the token has neither `iat` nor `nbf`.
+    StartMissing,
+    /// More than `maxLifetimeSeconds` between `iat`, or else `nbf`, and `exp`.
+    LifetimeTooLong,
+    /// `iss` is not one of `issuer`, or not that of any policy (RFC 7519 section 4.1.1).
+    IssuerUnknown,
     /// `audience` is configured and the token has no `aud` (RFC 7519 section 4.1.3).
     AudienceMissing,
     /// `aud` names none of the configured audiences, or is neither a string nor a list of strings.
     AudienceMismatch,
     /// The token is for some audience and none is configured (RFC 7519 section 4.1.3).
     AudienceUnexpected,
+    /// A claim of `requiredClaims` is missing or has another value.
+    ClaimMismatch,
+    /// A scope of `requiredScopes` is missing (RFC 8693 section 4.2).
+    ScopeMissing,
     /// `sub` is not a string (RFC 7519 section 4.1.2).
     SubjectNotString,
     /// `jti` is not a string (RFC 7519 section 4.1.7).
@@ -78,18 +98,28 @@ impl Rejection {
             Self::NotBase64Url => "not_base64url",
             Self::HeaderNotJson => "header_not_json",
             Self::AlgNotAllowed => "alg_not_allowed",
+            Self::TypMismatch => "typ_mismatch",
             Self::KidNotString => "kid_not_string",
             Self::CriticalExtension => "critical_extension",
             Self::UnencodedPayload => "unencoded_payload",
+            Self::KidMissing => "kid_missing",
+            Self::KidUnknown => "kid_unknown",
+            Self::KeysUnavailable => "keys_unavailable",
             Self::BadSignature => "bad_signature",
             Self::ClaimsNotJson => "claims_not_json",
             Self::NotNumericDate => "not_numeric_date",
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
             Self::IssuedInFuture => "issued_in_future",
+            Self::ExpMissing => "exp_missing",
+            Self::StartMissing => "start_missing",
+            Self::LifetimeTooLong => "lifetime_too_long",
+            Self::IssuerUnknown => "issuer_unknown",
             Self::AudienceMissing => "audience_missing",
             Self::AudienceMismatch => "audience_mismatch",
             Self::AudienceUnexpected => "audience_unexpected",
+            Self::ClaimMismatch => "claim_mismatch",
+            Self::ScopeMissing => "scope_missing",
             Self::SubjectNotString => "subject_not_string",
             Self::JwtIdNotString => "jwt_id_not_string",
             Self::NoUserIdClaim => "no_user_id_claim",
@@ -101,9 +131,24 @@ impl Rejection {
         }
     }
 
-    /// Whether the request brought no token at all, as opposed to one that is invalid.
+    /// The cause that the operator sets a policy for.
     #[must_use]
-    pub const fn is_missing(self) -> bool {
-        matches!(self, Self::NoToken | Self::ForeignScheme)
+    pub const fn cause(self) -> Cause {
+        match self {
+            Self::NoToken | Self::ForeignScheme => Cause::Missing,
+            Self::KeysUnavailable => Cause::KeysUnavailable,
+            _ => Cause::Invalid,
+        }
     }
+}
+
+/// Why a request proves nothing, as far as its answer depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It brought no token (`onMissing`).
+    Missing,
+    /// Its token is invalid (`onInvalid`).
+    Invalid,
+    /// Its token could not be verified (`onKeysUnavailable`).
+    KeysUnavailable,
 }

@@ -16,6 +16,13 @@ pub struct ConfigError {
     remedy: String,
 }
 
+impl ConfigError {
+    /// The same, of a setting inside this one.
+    pub(crate) fn within(self, parent: &str) -> Self {
+        Self { setting: format!("{parent}.{}", self.setting), ..self }
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}; {}", self.setting, self.fault, self.remedy)
@@ -41,6 +48,24 @@ impl Settings {
             )),
             None => Ok(()),
         }
+    }
+
+    /// Takes the settings of these names out.
+    pub(crate) fn split_off(&mut self, names: &[&str]) -> Map<String, Value> {
+        let taken = names.iter().filter_map(|name| self.0.remove_entry(*name));
+        taken.collect()
+    }
+
+    /// These settings over defaults. Of each group of alternatives, one that is here hides all defaults.
+    pub(crate) fn over(mut self, defaults: &Map<String, Value>, alternatives: &[&[&str]]) -> Self {
+        for (name, value) in defaults {
+            let mut group = alternatives.iter().filter(|group| group.contains(&name.as_str()));
+            let is_hidden = group.any(|group| group.iter().any(|other| self.0.contains_key(*other)));
+            if !is_hidden && !self.0.contains_key(name) {
+                self.0.insert(name.clone(), value.clone());
+            }
+        }
+        self
     }
 
     /// A setting that is there and not null.

@@ -51,6 +51,18 @@ impl<'t> Token<'t> {
         self.header.get("alg")?.as_str()
     }
 
+    /// The `kid` header parameter (RFC 7515 section 4.1.4).
+    #[must_use]
+    pub fn kid(&self) -> Option<&str> {
+        self.header.get("kid")?.as_str()
+    }
+
+    /// The `typ` header parameter (RFC 7515 section 4.1.9), if it is a string.
+    #[must_use]
+    pub fn typ(&self) -> Option<&str> {
+        self.header.get("typ")?.as_str()
+    }
+
     /// The octets that the signature is over (RFC 7515 section 5.2, step 8).
     #[must_use]
     pub fn signing_input(&self) -> &'t [u8] {

@@ -1,157 +1,38 @@
-//! A user id that a header carries exactly, or not at all.
-//!
-//! WSGI servers read a header's bytes as latin-1 (PEP 3333), and HTTP trims its outer white space
-//! (RFC 9110 section 5.5). What cannot survive that unchanged is refused, never altered: an altered id
-//! would be another user.
+//! The user id: what Kinto will read after `kinto_jwt:`.
 
 use std::borrow::Cow;
-use std::rc::Rc;
 
 use serde_json::Value;
 
+use crate::claim_name::ClaimName;
 use crate::claims::Admitted;
+use crate::header_text::HeaderText;
 use crate::rejection::Rejection;
 
-/// Who a request is, as Kinto will read it after `kinto_jwt:`.
-///
-/// Never empty, no character above U+00FF, no control character, no outer white space.
+/// Who a request is. An altered id would be another user, so it is carried exactly or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserId(Rc<str>);
+pub struct UserId(HeaderText);
 
 impl UserId {
     /// The user id of admitted claims, or why a header cannot carry it.
-    pub fn from_claims(claims: &Admitted, name: &UserIdClaim) -> Result<Self, Rejection> {
+    pub fn from_claims(claims: &Admitted, name: &ClaimName) -> Result<Self, Rejection> {
         Self::from_value(name.find(claims.object()).ok_or(Rejection::NoUserIdClaim)?)
     }
 
-    /// Renders a JSON value as `kinto_jwt` does (Python's `str`): `"a"` is `a`, `42` is `42`, `true` is `True`.
+    /// A user id of the operator's (`unauthorizedUserId`).
     pub fn from_value(value: &Value) -> Result<Self, Rejection> {
-        let text = match value {
-            Value::String(text) => Cow::Borrowed(text.as_str()),
-            Value::Number(number) if number.is_u64() || number.is_i64() => Cow::Owned(number.to_string()),
-            Value::Bool(true) => Cow::Borrowed("True"),
-            Value::Bool(false) => Cow::Borrowed("False"),
-            _ => return Err(Rejection::UserIdType),
-        };
-        if text.is_empty() {
-            return Err(Rejection::UserIdEmpty);
-        }
-        if text.chars().any(char::is_control) {
-            return Err(Rejection::UserIdControl);
-        }
-        if text.trim().len() != text.len() {
-            return Err(Rejection::UserIdOuterSpace);
-        }
-        if text.chars().any(|c| u8::try_from(c).is_err()) {
-            return Err(Rejection::UserIdNotLatin1);
-        }
-        Ok(Self(text.into()))
+        HeaderText::from_value(value).map(Self)
     }
 
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 
     /// The id as the bytes of a header value, in latin-1.
     #[must_use]
     pub fn to_header_value(&self) -> Cow<'_, [u8]> {
-        if self.0.is_ascii() {
-            Cow::Borrowed(self.0.as_bytes())
-        } else {
-            Cow::Owned(self.0.chars().filter_map(|c| u8::try_from(c).ok()).collect())
-        }
-    }
-}
-
-/// The name of the claim that holds the user id (`userIdTokenKey`).
-#[derive(Clone, Debug)]
-pub struct UserIdClaim(String);
-
-impl UserIdClaim {
-    /// A claim of this literal name, or else, when it starts with `/`, an RFC 6901 pointer.
-    #[must_use]
-    pub fn new(name: String) -> Self {
-        Self(name)
-    }
-
-    fn find<'c>(&self, claims: &'c Value) -> Option<&'c Value> {
-        claims.get(&self.0).or_else(|| {
-            // RFC 6901 also has the pointer "", the whole document: no claim.
-            self.0.starts_with('/').then(|| claims.pointer(&self.0)).flatten()
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn values_are_rendered_as_python_does() {
-        for (value, text) in [
-            (json!("alice"), "alice"),
-            (json!(42), "42"),
-            (json!(-7), "-7"),
-            (json!(0), "0"),
-            (json!(u64::MAX), "18446744073709551615"),
-            (json!(true), "True"),
-            (json!(false), "False"),
-            (json!("a b, c"), "a b, c"),
-        ] {
-            assert_eq!(UserId::from_value(&value).unwrap().as_str(), text);
-        }
-    }
-
-    #[test]
-    fn what_a_header_cannot_carry_is_refused() {
-        for (value, rejection) in [
-            (json!(null), Rejection::UserIdType),
-            (json!(1.5), Rejection::UserIdType),
-            (json!([]), Rejection::UserIdType),
-            (json!({}), Rejection::UserIdType),
-            (json!(""), Rejection::UserIdEmpty),
-            (json!(" "), Rejection::UserIdOuterSpace),
-            (json!(" a"), Rejection::UserIdOuterSpace),
-            (json!("a\u{a0}"), Rejection::UserIdOuterSpace),
-            (json!("a\r\nuserId: admin"), Rejection::UserIdControl),
-            (json!("a\tb"), Rejection::UserIdControl),
-            (json!("a\u{7f}"), Rejection::UserIdControl),
-            (json!("a\u{85}"), Rejection::UserIdControl),
-            (json!("\u{0}"), Rejection::UserIdControl),
-            (json!("日本"), Rejection::UserIdNotLatin1),
-            (json!("a\u{30a}"), Rejection::UserIdNotLatin1),
-        ] {
-            assert_eq!(UserId::from_value(&value).unwrap_err(), rejection, "{value}");
-        }
-    }
-
-    #[test]
-    fn latin_1_is_carried_as_one_byte_each() {
-        let id = UserId::from_value(&json!("ålice")).unwrap();
-        assert_eq!(id.to_header_value().as_ref(), b"\xe5lice");
-    }
-
-    #[test]
-    fn a_claim_is_found_by_literal_name_then_by_pointer() {
-        let claims = json!({"/a/b": 1, "a": {"b": 2, "c/d": 3, "l": [4]}, "user.id": 5, "x~y": 6, "": 7});
-        for (name, value) in [
-            ("/a/b", Some(1)),
-            ("/a/c~1d", Some(3)),
-            ("/a/l/0", Some(4)),
-            ("/a/l/1", None),
-            ("user.id", Some(5)),
-            ("/user.id", Some(5)),
-            ("user", None),
-            ("/x~0y", Some(6)),
-            ("/", Some(7)),
-            ("a/b", None),
-        ] {
-            let found = UserIdClaim::new(name.to_owned()).find(&claims).and_then(Value::as_i64);
-            assert_eq!(found, value, "{name}");
-        }
+        self.0.to_header_value()
     }
 }

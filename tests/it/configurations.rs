@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::http::{self, authorization};
 use crate::servers::{Envoy, Kinto, as_string, as_struct, config_of, demo_config, made, project, wait_for};
-use crate::tokens::{SECRET, key_file, now, public_key, rs256};
+use crate::tokens::{SECRET, jwk, key_file, now, public_key, rs256};
 
 /// The main test key, and these settings over it.
 pub(crate) fn with(more: Value) -> Value {
@@ -49,7 +49,12 @@ fn refused() -> Vec<(Value, &'static [&'static str])> {
         (with(json!({"algorithm": "none"})), &["algorithm is not a name", "RS256, RS384", "EdDSA", "HS512"]),
         (with(json!({"algorithm": "ES512"})), &["algorithm is not a name", "ES384"]),
         (with(json!({"algorithm": "rs256"})), &["algorithm is not a name", "in this spelling"]),
-        (with(json!({"algorithm": ["RS256"]})), &["algorithm is not text"]),
+        (with(json!({"algorithm": []})), &["algorithm is neither text nor a list of texts"]),
+        (with(json!({"algorithm": ["RS256", "none"]})), &["algorithm is not a name", "or a list of them"]),
+        (
+            with(json!({"algorithm": ["RS256", "ES256"]})),
+            &["an RSA key, which is for RS256", "algorithm is ES256"],
+        ),
         (with(json!({"leeway": -1})), &["leeway is not a whole number of seconds from 0 to 86400"]),
         (with(json!({"leeway": 86_401})), &["leeway is not a whole number"]),
         (with(json!({"leeway": 1.5})), &["leeway is not a whole number"]),
@@ -90,9 +95,109 @@ fn refused() -> Vec<(Value, &'static [&'static str])> {
     ]
 }
 
+/// The same for the settings that `kinto_jwt` does not have.
+fn refused_more() -> Vec<(Value, &'static [&'static str])> {
+    let set = |keys: Value| json!({"jwks": {"keys": keys}});
+    let remote = |more: Value| {
+        let mut remote = json!({"uri": "https://issuer.example/keys", "cluster": "issuer"});
+        remote.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"remoteJwks": remote})
+    };
+    let policies = |policies: Value| json!({"public_key": public_key("rsa"), "policies": policies});
+    let enc = json!({"kty": "RSA", "use": "enc", "kid": "e"});
+    let mut private = jwk("p", "rsa");
+    private["d"] = json!("AQAB");
+    vec![
+        (with(json!({"jwks": {"keys": []}})), &["jwks and public_key are both there", "one of them"]),
+        (set(json!([])), &["jwks has no key that verifies RS256: it is empty"]),
+        (set(json!([enc])), &["jwks has no key", "key 1 (kid \"e\") is not for signatures (use)"]),
+        (set(json!([private])), &["is a private key, which must never leave"]),
+        (
+            set(json!([jwk("k", "p256")])),
+            &["jwks has no key that verifies RS256", "is for none of algorithm"],
+        ),
+        (set(json!([jwk("k", "p521")])), &["a curve other than P-256, P-384 and Ed25519"]),
+        (set(json!([jwk("k", "rsa-1024")])), &["an RSA key of 1024 bits"]),
+        (set(json!([{"kty": "oct", "k": "c2hvcnQ"}])), &["jwks has no key"]),
+        (set(json!([{"kty": "RSA", "n": 5, "e": "AQAB"}])), &["key 1 has no n"]),
+        (json!({"jwks": {"kty": "RSA"}}), &["jwks is not a JWK Set", "a list of keys"]),
+        (json!({"jwks": "{"}), &["jwks is text that is not a JSON object"]),
+        (json!({"jwks": {"keys": []}, "remoteJwks": {}}), &["remoteJwks and jwks are both there"]),
+        (json!({"remoteJwks": "https://issuer.example/keys"}), &["remoteJwks is not a map", "cluster"]),
+        (json!({"remoteJwks": {"uri": "https://issuer.example/keys"}}), &["remoteJwks.cluster is missing"]),
+        (json!({"remoteJwks": {"cluster": "issuer"}}), &["remoteJwks.uri is missing", "discovery: true"]),
+        (remote(json!({"uri": "/keys"})), &["remoteJwks.uri is not an absolute http or https URI"]),
+        (remote(json!({"uri": "ftp://issuer.example/keys"})), &["remoteJwks.uri is not an absolute http"]),
+        (
+            remote(json!({"refreshSeconds": 4})),
+            &["remoteJwks.refreshSeconds is not a whole number of seconds from 5"],
+        ),
+        (
+            remote(json!({"cooldownSeconds": 0})),
+            &["remoteJwks.cooldownSeconds is not a whole number of seconds from 1"],
+        ),
+        (remote(json!({"timeoutSeconds": 0})), &["remoteJwks.timeoutSeconds is not a whole number"]),
+        (remote(json!({"maxBytes": 0})), &["remoteJwks.maxBytes is not a whole number of bytes"]),
+        (remote(json!({"url": "x"})), &["remoteJwks.url is not a setting", "refreshSeconds"]),
+        (remote(json!({"discovery": true})), &["remoteJwks.uri and discovery are both there"]),
+        (remote(json!({"discovery": true, "uri": null})), &["remoteJwks.discovery needs one issuer"]),
+        (with(json!({"issuer": ""})), &["issuer has an empty name"]),
+        (with(json!({"issuer": 7})), &["issuer is neither text nor a list"]),
+        (with(json!({"maxLifetimeSeconds": -1})), &["maxLifetimeSeconds is not a whole number of seconds"]),
+        (with(json!({"requireExp": "yes"})), &["requireExp is neither true nor false"]),
+        (with(json!({"requiredClaims": ["admin"]})), &["requiredClaims is not a map"]),
+        (
+            with(json!({"requiredClaims": {"a": {}}})),
+            &["requiredClaims.a is neither a text, number or boolean"],
+        ),
+        (with(json!({"requiredClaims": {"a": []}})), &["requiredClaims.a is neither a text"]),
+        (with(json!({"requiredScopes": "read write"})), &["requiredScopes has a scope with a space"]),
+        (with(json!({"typ": 5})), &["typ is not text"]),
+        (with(json!({"onMissing": "401"})), &["onMissing is none of the policies", "reject"]),
+        (with(json!({"onInvalid": "Reject"})), &["onInvalid is none of the policies"]),
+        (with(json!({"onKeysUnavailable": true})), &["onKeysUnavailable is none of the policies"]),
+        (with(json!({"open": "v1"})), &["open has a path that does not start with /"]),
+        (with(json!({"claimsToHeaders": "email"})), &["claimsToHeaders is not a map"]),
+        (
+            with(json!({"claimsToHeaders": {"X-Email": 5}})),
+            &["claimsToHeaders.X-Email is not the name of a claim"],
+        ),
+        (
+            with(json!({"claimsToHeaders": {"x_email": "email"}})),
+            &["claimsToHeaders.x_email is not a header name"],
+        ),
+        (
+            with(json!({"claimsToHeaders": {"USERID": "email"}})),
+            &["claimsToHeaders.USERID is a header with another"],
+        ),
+        (
+            with(json!({"claimsToHeaders": {"Cookie": "email"}})),
+            &["claimsToHeaders.Cookie is a header with another"],
+        ),
+        (with(json!({"claimsToHeaders": {"X-A": "a", "x-a": "b"}})), &["claimsToHeaders.x-a is there twice"]),
+        (with(json!({"from": []})), &["from is not a list of one to eight places"]),
+        (with(json!({"from": ["Authorization"]})), &["from has an item that is not a map"]),
+        (with(json!({"from": [{"header": "A", "cookie": "b"}]})), &["from has a place that is not one of"]),
+        (with(json!({"from": [{"cookie": "a b"}]})), &["from has a cookie that is not a name"]),
+        (with(json!({"from": [{"body": "a"}]})), &["from.body is not a setting"]),
+        (
+            with(json!({"from": [{"query": "a"}], "http_header": "X"})),
+            &["http_header and from are both there"],
+        ),
+        (policies(json!({})), &["policies is not a list"]),
+        (policies(json!([])), &["policies has 0 policies"]),
+        (policies(json!([{"issuer": "a"}])), &["policies has a policy without a name"]),
+        (policies(json!([{"name": "a.b"}])), &["policies has a policy without a name of 1 to 32 letters"]),
+        (policies(json!([{"name": "a"}, {"name": "a"}])), &["policies has a twice"]),
+        (policies(json!([{"name": "a", "batch": {}}])), &["a.\"batch\" is not a setting", "jwks"]),
+        (policies(json!([{"name": "a", "leeway": -1}])), &["a.leeway is not a whole number"]),
+        (policies(json!([{"name": "a"}, {"name": "b", "jwks": {"keys": []}}])), &["b.jwks has no key"]),
+    ]
+}
+
 #[test]
 fn every_fault_is_named_with_its_remedy() {
-    for (settings, words) in refused() {
+    for (settings, words) in refused().into_iter().chain(refused_more()) {
         let message =
             Config::parse(settings.to_string().as_bytes()).expect_err(&settings.to_string()).to_string();
         for word in words {
@@ -123,7 +228,7 @@ fn validate(config: &Value) -> (bool, String) {
 
 #[test]
 fn envoy_refuses_every_fault_with_our_words() {
-    let refused = refused();
+    let refused: Vec<_> = refused().into_iter().chain(refused_more()).collect();
     let (first, second) = refused.split_at(refused.len() / 2);
     std::thread::scope(|scope| {
         for half in [first, second] {
@@ -168,6 +273,22 @@ fn the_configuration_may_come_in_each_form() {
         );
         assert_eq!(http::get(envoy.port(form), "/v1/", &[]).user(), "kinto_jwt:7", "{form}");
     }
+}
+
+#[test]
+fn the_example_settings_are_accepted_by_envoy() {
+    let read = |name: &str| -> Value {
+        let text = std::fs::read_to_string(project(&format!("envoy/settings/{name}.yaml"))).unwrap();
+        serde_yaml_ng::from_str(&text).unwrap()
+    };
+    let names = ["rotating-keys", "several-issuers", "web-page"];
+    let files = std::fs::read_dir(project("envoy/settings")).unwrap().count();
+    assert_eq!(files, names.len() + 1, "and issuer-cluster.yaml");
+    let plugins: Vec<_> = names.iter().map(|name| (*name, as_struct(&read(name)))).collect();
+    let mut config = config_of(1, &plugins);
+    config["static_resources"]["clusters"].as_array_mut().unwrap().push(read("issuer-cluster"));
+    let (ok, log) = validate(&config);
+    assert!(ok, "{log}");
 }
 
 #[test]

@@ -22,9 +22,11 @@ fn dedented(text: &str) -> String {
 
 #[test]
 fn every_example_is_part_of_a_file() {
-    let yaml = dedented(&read("envoy/envoy.yaml"));
+    let settings = fs::read_dir(project("envoy/settings")).unwrap().map(|file| file.unwrap().path());
+    let settings = settings.map(|file| fs::read_to_string(file).unwrap());
+    let yaml: Vec<String> = settings.chain([read("envoy/envoy.yaml")]).map(|text| dedented(&text)).collect();
     for block in blocks("yaml") {
-        assert!(yaml.contains(&dedented(&block)), "not in envoy/envoy.yaml:\n{block}");
+        assert!(yaml.iter().any(|text| text.contains(&dedented(&block))), "in no file:\n{block}");
     }
     let ini = dedented(&(read("envoy/kinto.ini") + &read("tests/compose/before.ini")));
     for line in blocks("ini").iter().flat_map(|block| block.lines()) {
@@ -34,11 +36,21 @@ fn every_example_is_part_of_a_file() {
 }
 
 #[test]
+fn every_link_within_the_page_leads_to_a_heading() {
+    let readme = read("README.md");
+    let anchor = |heading: &str| heading.trim_start_matches(['#', ' ']).to_lowercase().replace(' ', "-");
+    let headings: Vec<String> = readme.lines().filter(|line| line.starts_with("##")).map(anchor).collect();
+    for link in readme.split("](#").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+        assert!(headings.iter().any(|heading| heading == link), "{link}");
+    }
+}
+
+#[test]
 fn every_link_to_a_file_leads_to_one() {
     for page in ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
         for link in read(page).split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
             let local = !link.starts_with("http") && !link.starts_with('#');
-            assert!(!local || project(link).exists(), "{page}: {link}");
+            assert!(!local || project(link.split('#').next().unwrap()).exists(), "{page}: {link}");
         }
     }
 }

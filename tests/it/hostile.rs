@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::http::{self, authorization, header};
-use crate::servers::{Envoy, Kinto, as_struct, config_of};
+use crate::servers::{Envoy, Kinto, as_struct, config_of, demo_config, wait_for, wasm};
 use crate::tokens::{SECRET, b64, now, public_key, rs256, token};
 
 #[test]
@@ -203,5 +203,34 @@ fn kinto_gets_the_token_only_when_it_shall() {
     let log = envoy.log();
     for secret in [good.as_str(), good.split('.').nth(1).unwrap(), SECRET, "alice"] {
         assert!(!log.contains(secret), "{secret} is in Envoy's log");
+    }
+}
+
+#[test]
+fn the_access_log_has_the_reason_and_nothing_of_the_token() {
+    let kinto = Kinto::behind_envoy();
+    let mut config = demo_config(kinto.port("kinto"));
+    let settings = json!({"public_key": SECRET, "algorithm": "HS256", "from": {"query": "access_token"}});
+    wasm(&mut config["static_resources"]["listeners"][0])["configuration"] = as_struct(&settings);
+    let envoy = Envoy::start(&config);
+    let expired = token("HS256", SECRET, &json!({"sub": "alice", "exp": 1}));
+    let good = token("HS256", SECRET, &json!({"sub": "alice"}));
+    for token in [&expired, &good] {
+        http::get(envoy.port("kinto"), &format!("/v1/?access_token={token}"), &[]);
+    }
+    let batch = json!({"requests": [{"path": format!("/?access_token={expired}")}]}).to_string();
+    http::post(envoy.port("kinto"), "/v1/batch", &[], batch.as_bytes());
+    let log = wait_for("access log", || {
+        let log = envoy.log();
+        (log.matches(" HTTP/1.1\" ").count() == 3).then_some(log)
+    });
+    let reasons: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains(" HTTP/1.1\" "))
+        .map(|line| line.rsplit(' ').next().unwrap())
+        .collect();
+    assert_eq!(reasons, ["expired", "-", "expired"]);
+    for part in expired.split('.').chain(good.split('.')) {
+        assert!(!log.contains(part), "{log}");
     }
 }

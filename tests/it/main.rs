@@ -24,4 +24,5 @@ mod peers;
 mod ring_host;
 mod servers;
 mod table;
+mod table_of_policies;
 mod tokens;

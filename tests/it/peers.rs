@@ -6,7 +6,9 @@ use kinto_jwt_filter::config::Config;
 use kinto_jwt_filter::gate::Gate;
 use serde_json::{Value, json};
 
+use crate::http;
 use crate::servers::{made, project};
+use crate::table::Case;
 use crate::tokens::now;
 
 #[test]
@@ -21,9 +23,10 @@ fn tokens_of_pyjwt_and_joserfc_are_read() {
             json!({"public_key": minted["public_key"], "algorithm": minted["alg"], "auth_type": "Bearer"});
         let gate = Gate::new(Config::parse(settings.to_string().as_bytes()).unwrap());
         let header = format!("Bearer {}", minted["token"].as_str().unwrap());
-        let decision = gate.decide(std::iter::once(header.as_bytes()), now());
+        let decision =
+            gate.decide(&Case::new("", vec![http::header("Authorization", &header)], Ok("")), now());
         let what = (&minted["library"], &minted["alg"]);
         assert_eq!(decision.rejection, None, "{what:?}");
-        assert_eq!(decision.user_id.unwrap().as_str(), "ålice", "{what:?}");
+        assert_eq!(decision.outcome.user_id().unwrap().as_str(), "ålice", "{what:?}");
     }
 }

@@ -161,21 +161,19 @@ pub(crate) struct Envoy {
 
 impl Envoy {
     /// Starts Envoy; its log when it does not come up.
-    pub(crate) fn try_start(config: &Value) -> Result<Self, String> {
+    pub(crate) fn try_start(config: &Value, options: &[&str]) -> Result<Self, String> {
         let dir = TempDir::new().unwrap();
         let (file, log) = (dir.path().join("envoy.yaml"), dir.path().join("envoy.log"));
         let address = dir.path().join("admin");
         std::fs::write(&file, config.to_string()).unwrap();
         let mut command = Command::new(made(".venv/bin/envoy"));
-        command.arg("--config-path").arg(&file).arg("--admin-address-path").arg(&address).args([
-            "--use-dynamic-base-id",
-            "--concurrency",
-            "1",
-            "--log-level",
-            "info",
-            "--component-log-level",
-            "wasm:debug",
-        ]);
+        command
+            .arg("--config-path")
+            .arg(&file)
+            .arg("--admin-address-path")
+            .arg(&address)
+            .args(options)
+            .args(["--use-dynamic-base-id", "--log-level", "info", "--component-log-level", "wasm:debug"]);
         let output = std::fs::File::create(&log).unwrap();
         command.stdout(output.try_clone().unwrap()).stderr(output);
         let mut process = Process::spawn(&mut command);
@@ -195,7 +193,12 @@ impl Envoy {
     }
 
     pub(crate) fn start(config: &Value) -> Self {
-        Self::try_start(config).unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
+        Self::start_with(config, &["--concurrency", "1"])
+    }
+
+    /// With more or fewer workers, and what else its command line can say.
+    pub(crate) fn start_with(config: &Value, options: &[&str]) -> Self {
+        Self::try_start(config, options).unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
     }
 
     fn listeners(&self) -> HashMap<String, u16> {

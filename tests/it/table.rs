@@ -3,58 +3,109 @@
 //! It runs natively at a fixed time, through the real Envoy to the real Kinto, and against the real
 //! `kinto_jwt`; `differs` names the entry of the README's list where `kinto_jwt` answers otherwise.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use kinto_jwt_filter::credentials::Request;
+use kinto_jwt_filter::gate::Outcome;
+use kinto_jwt_filter::rejection::Cause;
 use kinto_jwt_filter::rejection::Rejection::{self, *};
 use serde_json::{Value, json};
 
 use crate::http::{Headers, authorization, header};
 use crate::tokens::{SECRET, b64, jws, key_file, public_key, rs256, sign, token};
 
-/// A policy: the settings of the filter, which are also those of `kinto_jwt`.
+/// A configuration of the filter.
 pub(crate) struct Policy {
     pub(crate) name: &'static str,
     pub(crate) settings: Value,
     pub(crate) cases: Vec<Case>,
+    /// Whether its settings are those of `kinto_jwt`.
+    pub(crate) is_of_kinto_jwt: bool,
 }
 
 pub(crate) struct Case {
     pub(crate) name: String,
+    pub(crate) method: &'static str,
+    pub(crate) path: String,
     pub(crate) headers: Headers,
     pub(crate) expected: Result<String, Rejection>,
+    /// What the client sees where that does not follow from `expected` and the settings.
+    pub(crate) answer: Option<&'static str>,
     pub(crate) differs: Option<&'static str>,
 }
 
 impl Policy {
-    /// Who Kinto says a request with this expectation is.
-    pub(crate) fn user(&self, expected: &Result<String, Rejection>) -> String {
-        match (expected, &self.settings["unauthorizedUserId"]) {
-            (Ok(user), _) => format!("kinto_jwt:{user}"),
-            (Err(_), Value::Null) if self.settings.get("unauthorizedUserId").is_some() => "anonymous".into(),
-            (Err(_), Value::String(user)) => format!("kinto_jwt:{user}"),
-            (Err(_), Value::Number(user)) => format!("kinto_jwt:{user}"),
-            (Err(_), _) => "kinto_jwt:public".into(),
+    /// What the client sees: who Kinto says that it is, or a status.
+    pub(crate) fn answer(&self, case: &Case) -> String {
+        match (&case.expected, case.answer) {
+            (_, Some(answer)) => answer.to_owned(),
+            (Ok(user), None) => format!("kinto_jwt:{user}"),
+            (Err(rejection), None) => self.failure(*rejection),
+        }
+    }
+
+    fn failure(&self, rejection: Rejection) -> String {
+        let (setting, default, status) = match rejection.cause() {
+            Cause::Missing => ("onMissing", "unauthorizedUser", 401),
+            Cause::Invalid => ("onInvalid", "unauthorizedUser", 401),
+            Cause::KeysUnavailable => ("onKeysUnavailable", "reject", 503),
+        };
+        match self.settings[setting].as_str().unwrap_or(default) {
+            "reject" => format!("HTTP {status}"),
+            "anonymous" => "anonymous".into(),
+            _ => self.unauthorized(),
+        }
+    }
+
+    /// Who Kinto says a request of the unauthorized user is.
+    pub(crate) fn unauthorized(&self) -> String {
+        match self.settings.get("unauthorizedUserId") {
+            Some(Value::Null) => "anonymous".into(),
+            Some(Value::String(user)) => format!("kinto_jwt:{user}"),
+            Some(Value::Number(user)) => format!("kinto_jwt:{user}"),
+            _ => "kinto_jwt:public".into(),
+        }
+    }
+
+    /// The same in terms of the gate.
+    pub(crate) fn answer_of(&self, outcome: &Outcome) -> String {
+        match outcome {
+            Outcome::Rejected(answer) => format!("HTTP {}", answer.status),
+            outcome => outcome
+                .user_id()
+                .map_or_else(|| "anonymous".into(), |user| format!("kinto_jwt:{}", user.as_str())),
         }
     }
 }
 
 /// Builds the cases of a policy.
-struct List(Vec<Case>);
+pub(crate) struct List(pub(crate) Vec<Case>);
 
 impl List {
-    fn headers(&mut self, name: &str, headers: Headers, expected: Result<&str, Rejection>) -> &mut Case {
-        let expected = expected.map(str::to_owned);
-        self.0.push(Case { name: name.to_owned(), headers, expected, differs: None });
+    pub(crate) fn headers(
+        &mut self,
+        name: &str,
+        headers: Headers,
+        expected: Result<&str, Rejection>,
+    ) -> &mut Case {
+        self.0.push(Case::new(name, headers, expected));
         self.0.last_mut().unwrap()
     }
 
     /// A token in `Authorization: JWT`.
-    fn token(&mut self, name: &str, token: &str, expected: Result<&str, Rejection>) -> &mut Case {
+    pub(crate) fn token(&mut self, name: &str, token: &str, expected: Result<&str, Rejection>) -> &mut Case {
         self.headers(name, vec![authorization(token)], expected)
     }
 
     /// RS256-signed claims.
-    fn claims(&mut self, name: &str, claims: Value, expected: Result<&str, Rejection>) -> &mut Case {
+    pub(crate) fn claims(
+        &mut self,
+        name: &str,
+        claims: Value,
+        expected: Result<&str, Rejection>,
+    ) -> &mut Case {
         self.token(name, &rs256(&claims), expected)
     }
 
@@ -69,7 +120,46 @@ impl List {
     }
 }
 
+/// The fields as Envoy would hand them over: outer white space trimmed, `Authorization` joined by commas.
+impl Request for Case {
+    fn values(&self, name: &str) -> Vec<Cow<'_, [u8]>> {
+        match name {
+            ":method" => return vec![self.method.as_bytes().into()],
+            ":path" => return vec![self.path.as_bytes().into()],
+            _ => {}
+        }
+        let fields = self.headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        let values: Vec<&[u8]> = fields.map(|(_, value)| value.trim_ascii()).collect();
+        if name == "authorization" && values.len() > 1 {
+            return vec![values.join(&b","[..]).into()];
+        }
+        values.into_iter().map(Cow::Borrowed).collect()
+    }
+}
+
 impl Case {
+    pub(crate) fn new(name: &str, headers: Headers, expected: Result<&str, Rejection>) -> Self {
+        Self {
+            name: name.to_owned(),
+            method: "GET",
+            path: "/v1/".to_owned(),
+            headers,
+            expected: expected.map(str::to_owned),
+            answer: None,
+            differs: None,
+        }
+    }
+
+    pub(crate) fn to(&mut self, method: &'static str, path: &str) -> &mut Self {
+        (self.method, self.path) = (method, path.to_owned());
+        self
+    }
+
+    pub(crate) fn answer(&mut self, answer: &'static str) -> &mut Self {
+        self.answer = Some(answer);
+        self
+    }
+
     fn differs(&mut self, entry: &'static str) {
         self.differs = Some(entry);
     }
@@ -87,7 +177,7 @@ pub(crate) fn policies(now: u64) -> Vec<Policy> {
     let policy = |name, settings, fill: &dyn Fn(&mut List)| {
         let mut list = List(Vec::new());
         fill(&mut list);
-        Policy { name, settings, cases: list.0 }
+        Policy { name, settings, cases: list.0, is_of_kinto_jwt: true }
     };
     let few = |list: &mut List, good: &str| {
         list.headers("no token", vec![], Err(NoToken));
@@ -303,6 +393,7 @@ pub(crate) fn policies(now: u64) -> Vec<Policy> {
         list.token("good", &token("HS256", utf_8, &good), Ok("alice"));
         list.token("other secret", &token("HS256", SECRET, &good), Err(BadSignature));
     }));
+    policies.extend(crate::table_of_policies::policies(now));
     policies
 }
 

@@ -7,7 +7,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::SystemRandom;
 use ring::signature::{self, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
 use ring::{hmac, signature::KeyPair};
+use rsa::pkcs1::RsaPublicKeyRef;
 use serde_json::{Value, json};
+use spki::SubjectPublicKeyInfoRef;
+use spki::der::Decode;
 
 /// The secret of the HS* tests.
 pub(crate) const SECRET: &str = "correct-horse-battery-staple-0123456789-correct-horse-battery-staple";
@@ -36,6 +39,27 @@ pub(crate) fn public_key(name: &str) -> String {
 
 fn private_key(name: &str) -> Vec<u8> {
     pem::parse(key_file(&format!("{name}.key.pem"))).unwrap().into_contents()
+}
+
+/// The public half of a key as a JWK (RFC 7517), its numbers taken from the PEM.
+pub(crate) fn jwk(kid: &str, name: &str) -> Value {
+    let spki = pem::parse(public_key(name)).unwrap().into_contents();
+    let tail = |size: usize| &spki[spki.len() - size..];
+    let ec = |crv: &str, size: usize| {
+        let (x, y) = tail(2 * size).split_at(size);
+        json!({"kty": "EC", "crv": crv, "kid": kid, "x": b64(x), "y": b64(y)})
+    };
+    match name {
+        "p256" | "p256-other" => ec("P-256", 32),
+        "p384" => ec("P-384", 48),
+        "p521" => ec("P-521", 66),
+        "ed25519" => json!({"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": b64(tail(32))}),
+        _ => {
+            let info = SubjectPublicKeyInfoRef::from_der(&spki).unwrap();
+            let key = RsaPublicKeyRef::from_der(info.subject_public_key.raw_bytes()).unwrap();
+            json!({"kty": "RSA", "kid": kid, "n": b64(key.modulus.as_bytes()), "e": b64(key.public_exponent.as_bytes())})
+        }
+    }
 }
 
 /// Signs with the private key of this name, or with these bytes as the secret of an HS* algorithm.
@@ -85,6 +109,11 @@ pub(crate) fn jws(alg: &str, key: &str, header: impl AsRef<[u8]>, payload: impl 
 /// A token of the usual header with these claims.
 pub(crate) fn token(alg: &str, key: &str, claims: &Value) -> String {
     jws(alg, key, json!({"typ": "JWT", "alg": alg}).to_string(), claims.to_string())
+}
+
+/// A token whose header has this `kid` too.
+pub(crate) fn token_with_kid(alg: &str, key: &str, kid: &str, claims: &Value) -> String {
+    jws(alg, key, json!({"typ": "JWT", "alg": alg, "kid": kid}).to_string(), claims.to_string())
 }
 
 /// An RS256 token of the main test key.

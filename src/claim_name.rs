@@ -1,0 +1,50 @@
+//! The name of a claim, as an operator writes it.
+
+use serde_json::Value;
+
+/// A claim of this literal name, or else, when it starts with `/`, an RFC 6901 pointer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimName(String);
+
+impl ClaimName {
+    /// The claim of this name.
+    #[must_use]
+    pub fn new(name: String) -> Self {
+        Self(name)
+    }
+
+    /// Its value in these claims.
+    pub(crate) fn find<'c>(&self, claims: &'c Value) -> Option<&'c Value> {
+        claims.get(&self.0).or_else(|| {
+            // RFC 6901 also has the pointer "", the whole document: no claim.
+            self.0.starts_with('/').then(|| claims.pointer(&self.0)).flatten()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_claim_is_found_by_literal_name_then_by_pointer() {
+        let claims = json!({"/a/b": 1, "a": {"b": 2, "c/d": 3, "l": [4]}, "user.id": 5, "x~y": 6, "": 7});
+        for (name, value) in [
+            ("/a/b", Some(1)),
+            ("/a/c~1d", Some(3)),
+            ("/a/l/0", Some(4)),
+            ("/a/l/1", None),
+            ("user.id", Some(5)),
+            ("/user.id", Some(5)),
+            ("user", None),
+            ("/x~0y", Some(6)),
+            ("/", Some(7)),
+            ("a/b", None),
+        ] {
+            let found = ClaimName::new(name.to_owned()).find(&claims).and_then(Value::as_i64);
+            assert_eq!(found, value, "{name}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! A claim's value as a header carries it exactly, or not at all.
+//!
+//! WSGI servers read a header's bytes as latin-1 (PEP 3333), and HTTP trims its outer white space
+//! (RFC 9110 section 5.5). What cannot survive that unchanged is refused, never altered.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use crate::rejection::Rejection;
+
+/// Text that arrives as it was sent.
+///
+/// Never empty, no character above U+00FF, no control character, no outer white space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderText(Rc<str>);
+
+impl HeaderText {
+    /// Renders a JSON value as `kinto_jwt` does (Python's `str`): `"a"` is `a`, `42` is `42`, `true` is `True`.
+    pub fn from_value(value: &Value) -> Result<Self, Rejection> {
+        let text = match value {
+            Value::String(text) => Cow::Borrowed(text.as_str()),
+            Value::Number(number) if number.is_u64() || number.is_i64() => Cow::Owned(number.to_string()),
+            Value::Bool(true) => Cow::Borrowed("True"),
+            Value::Bool(false) => Cow::Borrowed("False"),
+            _ => return Err(Rejection::UserIdType),
+        };
+        if text.is_empty() {
+            return Err(Rejection::UserIdEmpty);
+        }
+        if text.chars().any(char::is_control) {
+            return Err(Rejection::UserIdControl);
+        }
+        if text.trim().len() != text.len() {
+            return Err(Rejection::UserIdOuterSpace);
+        }
+        if text.chars().any(|c| u8::try_from(c).is_err()) {
+            return Err(Rejection::UserIdNotLatin1);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The text as the bytes of a header value, in latin-1.
+    #[must_use]
+    pub fn to_header_value(&self) -> Cow<'_, [u8]> {
+        if self.0.is_ascii() {
+            Cow::Borrowed(self.0.as_bytes())
+        } else {
+            Cow::Owned(self.0.chars().filter_map(|c| u8::try_from(c).ok()).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_are_rendered_as_python_does() {
+        for (value, text) in [
+            (json!("alice"), "alice"),
+            (json!(42), "42"),
+            (json!(-7), "-7"),
+            (json!(0), "0"),
+            (json!(u64::MAX), "18446744073709551615"),
+            (json!(true), "True"),
+            (json!(false), "False"),
+            (json!("a b, c"), "a b, c"),
+        ] {
+            assert_eq!(HeaderText::from_value(&value).unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn what_a_header_cannot_carry_is_refused() {
+        for (value, rejection) in [
+            (json!(null), Rejection::UserIdType),
+            (json!(1.5), Rejection::UserIdType),
+            (json!([]), Rejection::UserIdType),
+            (json!({}), Rejection::UserIdType),
+            (json!(""), Rejection::UserIdEmpty),
+            (json!(" "), Rejection::UserIdOuterSpace),
+            (json!(" a"), Rejection::UserIdOuterSpace),
+            (json!("a\u{a0}"), Rejection::UserIdOuterSpace),
+            (json!("a\r\nuserId: admin"), Rejection::UserIdControl),
+            (json!("a\tb"), Rejection::UserIdControl),
+            (json!("a\u{7f}"), Rejection::UserIdControl),
+            (json!("a\u{85}"), Rejection::UserIdControl),
+            (json!("\u{0}"), Rejection::UserIdControl),
+            (json!("日本"), Rejection::UserIdNotLatin1),
+            (json!("a\u{30a}"), Rejection::UserIdNotLatin1),
+        ] {
+            assert_eq!(HeaderText::from_value(&value).unwrap_err(), rejection, "{value}");
+        }
+    }
+
+    #[test]
+    fn latin_1_is_carried_as_one_byte_each() {
+        let id = HeaderText::from_value(&json!("ålice")).unwrap();
+        assert_eq!(id.to_header_value().as_ref(), b"\xe5lice");
+    }
+}
