@@ -1,7 +1,13 @@
 //! The core's steps, natively: `cargo bench --bench core`. Inside Envoy they run in V8, and RS* and ES* through
 //! Envoy's own BoringSSL; `benches/load` measures that.
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a benchmark may stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a benchmark may stop"
+)]
 
 use std::borrow::Cow;
 use std::hint::black_box;

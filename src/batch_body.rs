@@ -219,7 +219,8 @@ impl<'g> Rewriter<'g> {
             self.rewritten.rejected.push((number, entry));
             return Ok(None);
         }
-        if !own.read.is_empty() || outcome != inherited {
+        let has_own_token = own.read.iter().any(|(name, _)| self.is_token_header(name));
+        if has_own_token || outcome != inherited {
             self.push_identity(&mut own.rest, &outcome, !self.defaults.is_empty())?;
         }
         for (name, value) in std::mem::take(&mut own.read) {
@@ -318,8 +319,7 @@ impl<'g> Rewriter<'g> {
             return Some(value);
         }
         let places = config.places().filter(|place| same_key(name, &wsgi_key(place.field())));
-        places.fold(Some(value), |value, place| {
-            let value = value?;
+        places.into_iter().try_fold(value, |value, place| {
             let request = SubRequest { headers: vec![(place.field(), &value)], method: "", path: "" };
             if place.holds_token(&request) {
                 place.remove_from(value.as_bytes()).and_then(|value| String::from_utf8(value).ok())

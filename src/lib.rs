@@ -6,45 +6,55 @@
 //!
 //! ```text
 //! Envoy ─ filter ─▶ gate ─▶ credentials ─▶ token ─▶ keys ─▶ claims ─▶ user_id ─▶ gate ─▶ filter ─ Kinto
-//!         strip     decide  one token      JWS      signed  admitted  carried    Decision set userId
-//!         userId,   (bytes, RFC 9110 §11   RFC 7515 RFC     RFC 7519  exactly or          or answer
-//!         read      now)                            7518    §4        not at all
+//!         strip     choose  one token      JWS      signed  admitted  carried    Decision set userId
+//!         userId,   a policy RFC 9110 §11  RFC 7515 RFC     RFC 7519  exactly or          or answer
+//!         read                                      7517-8  §4        not at all
 //! ```
 //!
 //! Each type is the only door to the next: [`Claims`](claims::Claims) exist only behind a verified signature
 //! ([`Keys::verify`](keys::Keys::verify)), [`Admitted`](claims::Admitted) claims only behind the
 //! [`Rules`](claims::Rules), and a token's [`UserId`](user_id::UserId) only behind admitted claims.
+//! `Policy::verify` in `policy.rs` is this line.
 //!
 //! # When a request is forwarded, and as whom
 //!
-//! 1. Every header that WSGI would file under the identity header's key is removed, on every path and method
-//!    ([`identity_header`]).
-//! 2. One token is found, in one place; two are none ([`credentials`]).
+//! 1. Every header that WSGI would file under the identity header's key, or under that of a claim header, is
+//!    removed, on every path and method ([`identity_header`]).
+//! 2. One token is found in a policy's places; two different ones are none ([`credentials`]). The first policy
+//!    that finds one, of an issuer that it names, decides ([`gate`]).
 //! 3. It is a compact JWS with nothing in it that this filter does not know how to trust ([`token`]).
-//! 4. Its algorithm is the configured one, its signature the key's ([`keys`]).
-//! 5. Its claims are valid now, for this audience ([`claims`]).
+//! 4. A key of the policy, bound to its algorithm, made its signature ([`keys`]).
+//! 5. Its claims are valid now, of this issuer, for this audience ([`claims`]).
 //! 6. Its user id can be carried exactly ([`user_id`]).
-//! 7. The identity header is set, once. Wherever one of these fails, the request is the unauthorized user's,
-//!    as with `kinto_jwt`, and a [`Rejection`](rejection::Rejection) says why in the log ([`gate`]).
+//! 7. The identity header is set, once. Wherever one of these fails, a [`Rejection`](rejection::Rejection) says
+//!    why in the log, and the operator's policy for its cause says what becomes of the request ([`failures`]):
+//!    the unauthorized user's, as with `kinto_jwt`, nobody's, or answered ([`answer`]).
 //! 8. The body of a batch ([`batch_path`] says what is one) is rewritten so that rules 1 to 7 hold for each of
-//!    its sub-requests ([`batch`]); one that cannot be is refused ([`answer`]).
+//!    its sub-requests ([`batch_body`]); one that cannot be is refused ([`batch`]).
+//!
+//! # Where keys come from
+//!
+//! From the configuration, or from the issuer ([`remote_jwks`]): one worker asks when [`refresh`] says so, and
+//! all read what it got. A request whose token needs a key that is not there waits for it, for a while.
 //!
 //! # Where things are
 //!
 //! | file | what lives there |
 //! |---|---|
-//! | `filter.rs` | reads from Envoy, asks, writes back; the only file that knows the host |
-//! | `gate.rs` | the whole decision, with the time as an argument |
-//! | `settings.rs`, `config.rs`, `public_key.rs` | what the operator wrote, to a policy; or words for what is wrong |
+//! | `filter.rs`, `filter/` | reads from Envoy, asks, writes back; the only files that know the host |
+//! | `gate.rs`, `policy.rs`, `failures.rs` | the whole decision, with the time as an argument |
+//! | `settings.rs`, `config.rs`, `policy_settings.rs`, `public_key.rs`, `jwks.rs` | what the operator wrote, to policies; or words for what is wrong |
 //! | `credentials.rs`, `token.rs`, `keys.rs`, `claims.rs`, `user_id.rs` | the line above |
+//! | `claim_name.rs`, `header_text.rs` | how a claim is named, and what of it a header can carry |
 //! | `crypto.rs`, `host_crypto.rs` | signature verification: by the host's BoringSSL, or in the module |
+//! | `remote_jwks.rs`, `refresh.rs` | what of an issuer's answer is believed, and when it is asked |
 //! | `cache.rs` | verified tokens, so that each is verified once |
-//! | `identity_header.rs` | the header that Kinto trusts, in every spelling |
-//! | `batch_path.rs`, `batch.rs` | which requests are a batch; its body in, a harmless body out |
+//! | `identity_header.rs` | the headers that only this filter writes, in every spelling |
+//! | `batch_path.rs`, `batch.rs`, `batch_body.rs` | which requests are a batch; its body in, a harmless body out |
 //! | `json.rs` | JSON that has one reading only |
-//! | `rejection.rs`, `answer.rs` | why, in codes; an answer in Kinto's dialect |
+//! | `rejection.rs`, `answer.rs`, `numbers.rs` | why, in codes; an answer in Kinto's dialect; what is counted |
 //!
-//! Everything but `filter.rs` is plain Rust that has never heard of Envoy and runs under `cargo test`.
+//! Everything but the filter is plain Rust that has never heard of Envoy and runs under `cargo test`.
 
 pub mod answer;
 pub mod batch;

@@ -23,6 +23,8 @@ mod servers;
 #[path = "../it/table.rs"]
 #[allow(dead_code, reason = "the differences from kinto_jwt are shown elsewhere")]
 mod table;
+#[path = "../it/table_of_policies.rs"]
+mod table_of_policies;
 #[path = "../it/tokens.rs"]
 mod tokens;
 

@@ -125,25 +125,6 @@ fn no_bytes_take_the_filter_down() {
 /// What Kinto receives: the identity once or not at all, and no token unless it is asked for.
 #[test]
 fn kinto_gets_the_token_only_when_it_shall() {
-    let echo = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let upstream = echo.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in echo.incoming() {
-            let mut stream = stream.unwrap();
-            std::thread::spawn(move || {
-                use std::io::{Read, Write};
-                let mut head = Vec::new();
-                let mut chunk = [0; 4096];
-                while !head.windows(4).any(|w| w == b"\r\n\r\n") {
-                    let read = stream.read(&mut chunk).unwrap();
-                    head.extend_from_slice(&chunk[..read]);
-                }
-                let answer =
-                    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", head.len());
-                stream.write_all(&[answer.as_bytes(), &head].concat()).unwrap();
-            });
-        }
-    });
     let settings = |more: serde_json::Value| {
         let mut settings = json!({"public_key": SECRET, "algorithm": "HS256"});
         settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -155,7 +136,7 @@ fn kinto_gets_the_token_only_when_it_shall() {
         ("header", settings(json!({"http_header": "X-Token", "userIdHeader": "X-Kinto-User"}))),
         ("anonymous", settings(json!({"unauthorizedUserId": null}))),
     ];
-    let mut config = config_of(upstream, &plugins);
+    let mut config = config_of(http::echo(), &plugins);
     for listener in config["static_resources"]["listeners"].as_array_mut().unwrap() {
         crate::servers::manager(listener)["common_http_protocol_options"]["headers_with_underscores_action"] =
             json!("ALLOW");

@@ -1,7 +1,7 @@
 //! A client that sends whatever bytes it is told to: HTTP libraries refuse to send hostile ones.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -65,9 +65,7 @@ fn split(answer: &[u8]) -> Option<(String, Vec<u8>)> {
 /// Whether all of the announced length is there: Envoy closes a second after an answer of its own.
 fn is_complete(answer: &[u8]) -> bool {
     let Some((head, body)) = split(answer) else { return false };
-    let head = head.to_ascii_lowercase();
-    let length = head.split_once("content-length: ").and_then(|(_, rest)| rest.lines().next()?.parse().ok());
-    length.is_some_and(|length: usize| body.len() >= length)
+    content_length(&head).is_some_and(|length| body.len() >= length)
 }
 
 fn dechunk(mut rest: &[u8]) -> Vec<u8> {
@@ -126,4 +124,33 @@ pub(crate) fn chunked(path: &[u8], headers: &[(String, Vec<u8>)], body: &[u8]) -
 
 pub(crate) fn post(port: u16, path: &str, headers: &[(String, Vec<u8>)], body: &[u8]) -> Response {
     exchange(port, &bytes("POST", path.as_bytes(), headers, body)).expect("an answer")
+}
+
+/// A server that answers with the request as it got it, on this port; it ends with the test process.
+pub(crate) fn echo() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            std::thread::spawn(move || {
+                let (mut request, mut chunk) = (Vec::new(), [0; 65_536]);
+                while split(&request)
+                    .is_none_or(|(head, body)| body.len() < content_length(&head).unwrap_or(0))
+                {
+                    let read = stream.read(&mut chunk).unwrap();
+                    request.extend_from_slice(&chunk[..read]);
+                }
+                let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: ";
+                stream.write_all(format!("{head}{}\r\n\r\n", request.len()).as_bytes()).unwrap();
+                stream.write_all(&request).unwrap();
+            });
+        }
+    });
+    port
+}
+
+fn content_length(head: &str) -> Option<usize> {
+    let head = head.to_ascii_lowercase();
+    head.split_once("content-length: ").and_then(|(_, rest)| rest.lines().next()?.parse().ok())
 }

@@ -12,6 +12,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod answers;
 mod batches;
 mod configurations;
 mod decisions;
