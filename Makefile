@@ -1,10 +1,11 @@
-# make run: the demo.  make test and make compose-test: all that proves it.  Each sets up what it needs, but for Docker.
+# make run: the demo.  make test, make monitoring-test, make compose-test: all that proves it.  Each
+# sets up what it needs, but for Chromium, Prometheus and Docker.
 
 MODULE := target/wasm32-wasip1/release/kinto_jwt_filter.wasm
 VENV := .venv
 PYTHON ?= python3
 
-.PHONY: build run test bench lint clean setup-run setup-test compose-up compose-test compose-down compose-logs have-docker
+.PHONY: build run test monitoring-test bench lint clean setup-run setup-test compose-up compose-test compose-down compose-logs have-docker
 
 build:
 	@sh envoy/build-module.sh
@@ -29,6 +30,11 @@ run: build setup-run
 
 test: build setup-test
 	cargo test --locked
+
+monitoring-test: build setup-test
+	@command -v prometheus > /dev/null || { echo "monitoring-test: apt-get install --no-install-recommends prometheus" >&2; exit 1; }
+	# All at once: they share one Envoy and one Prometheus.
+	cargo test --locked --test monitoring -- --test-threads 16
 
 $(VENV)/bench.done: benches/requirements.txt $(VENV)/test.done
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<

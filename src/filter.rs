@@ -15,6 +15,7 @@ use proxy_wasm::types::{ContextType, LogLevel};
 
 use crate::config::Config;
 use crate::gate::Gate;
+use crate::numbers::FROM_THE_START;
 use host::Metrics;
 use issuer::Issuer;
 use request::{Filter, Waiting};
@@ -79,6 +80,7 @@ impl RootContext for Root {
         let configuration = self.get_plugin_configuration().unwrap_or_default();
         match Config::parse_with_host(&configuration, Some(host::verify_signature)) {
             Ok(config) => {
+                self.metrics.add(FROM_THE_START.map(|name| (name.to_owned(), 0)).into());
                 report(&config, &mut self.metrics);
                 let gate = Gate::new(config);
                 let mut issuers = Issuer::all(&gate);

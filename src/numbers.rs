@@ -6,6 +6,19 @@ use std::collections::BTreeMap;
 
 use crate::rejection::Rejection;
 
+/// Counters that are there from the start: what appears with its first count has no increase for Prometheus.
+pub const FROM_THE_START: [&str; 9] = [
+    "decisions.outcome.user.reason.none",
+    "cache_lookups.result.hit",
+    "cache_lookups.result.miss",
+    "cache_evictions",
+    "verifications.by.host",
+    "verifications.by.module",
+    "batch_subrequests",
+    "identity_headers_removed",
+    "host_verification_missing",
+];
+
 /// Counts since they were last taken.
 ///
 /// Names are the host's, with what Prometheus shows as a label written into them: `envoy/envoy.yaml` has the
