@@ -1,11 +1,11 @@
-# make run: the demo.  make test, make monitoring-test, make compose-test: all that proves it.  Each
+# make run: the demo.  make test, make browser-test, make monitoring-test, make compose-test: all that proves it.  Each
 # sets up what it needs, but for Chromium, Prometheus and Docker.
 
 MODULE := target/wasm32-wasip1/release/kinto_jwt_filter.wasm
 VENV := .venv
 PYTHON ?= python3
 
-.PHONY: build run test monitoring-test bench lint clean setup-run setup-test compose-up compose-test compose-down compose-logs have-docker
+.PHONY: build run test browser-test monitoring-test bench lint clean setup-run setup-test compose-up compose-test compose-down compose-logs have-docker
 
 build:
 	@sh envoy/build-module.sh
@@ -30,6 +30,10 @@ run: build setup-run
 
 test: build setup-test
 	cargo test --locked
+
+browser-test: build setup-test
+	@command -v chromium > /dev/null || { echo "browser-test: apt-get install --no-install-recommends chromium" >&2; exit 1; }
+	cargo test --locked --test browser
 
 monitoring-test: build setup-test
 	@command -v prometheus > /dev/null || { echo "monitoring-test: apt-get install --no-install-recommends prometheus" >&2; exit 1; }
