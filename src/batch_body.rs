@@ -57,7 +57,7 @@ pub struct Rewritten {
     pub forwarded: usize,
     /// The others: each one's place in the list, and its entry in the answer.
     pub rejected: Vec<(usize, Value)>,
-    /// The outcome of each sub-request that brought a token, for the log and the metrics.
+    /// The outcome of each sub-request that brought a token or is rejected, for the log and the metrics.
     pub decided: Vec<(&'static str, Option<Rejection>)>,
     /// The policy whose issuer, asked again, might know a token's key: its place in the list.
     pub awaits: Option<usize>,
@@ -255,10 +255,13 @@ impl<'g> Rewriter<'g> {
         let decision = self.gate.decide(&request, self.now);
         let brings = request.headers.iter().any(|(name, _)| self.is_token_header(name));
         if decision.rejection == Some(Rejection::NoToken) && !brings {
-            let outcome = match self.outer.rejection {
-                Some(rejection) => self.gate.without_proof(rejection, None, &request),
-                None => self.outer.outcome.clone(),
+            let Some(rejection) = self.outer.rejection else {
+                return (self.outer.outcome.clone(), inherited);
             };
+            let outcome = self.gate.without_proof(rejection, None, &request);
+            if let Outcome::Rejected(_) = outcome {
+                self.rewritten.decided.push((outcome.code(), Some(rejection)));
+            }
             return (outcome, inherited);
         }
         self.rewritten.decided.push((decision.outcome.code(), decision.rejection));

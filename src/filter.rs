@@ -114,7 +114,7 @@ impl RootContext for Root {
         self.resume_waiting();
         let waits = worker.waiting.try_borrow().is_ok_and(|waiting| !waiting.is_empty());
         worker.set_busy(asking || waits);
-        self.metrics.add(worker.gate.numbers().take());
+        self.metrics.add(worker.gate.take_counts());
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
@@ -152,7 +152,7 @@ impl Drop for Root {
     /// What was counted since the last tick.
     fn drop(&mut self) {
         if let Some(worker) = &self.worker {
-            self.metrics.add(worker.gate.numbers().take());
+            self.metrics.add(worker.gate.take_counts());
         }
     }
 }

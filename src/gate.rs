@@ -1,5 +1,6 @@
 //! The whole decision: for a request, who Kinto shall take it for, or the answer that it gets instead.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -29,6 +30,15 @@ pub struct Decision<'g> {
     pub rejection: Option<Rejection>,
     /// The policy whose issuer, asked again, might know the token's key: its place in the list.
     pub awaits: Option<usize>,
+}
+
+impl Decision<'_> {
+    /// Whether the request is rejected for want of keys, and may come again as it is.
+    #[must_use]
+    pub fn lacks_keys(&self) -> bool {
+        let rejected = matches!(self.outcome, Outcome::Rejected(_));
+        rejected && self.rejection.is_some_and(|rejection| rejection.cause() == Cause::KeysUnavailable)
+    }
 }
 
 /// As whom a request is forwarded, or that it is not.
@@ -106,11 +116,17 @@ impl Gate {
         &self.config
     }
 
-    /// What it has counted.
+    /// What it counts.
     #[must_use]
     pub fn numbers(&self) -> &Numbers {
-        self.numbers.note_evictions(self.cache.take_evictions());
         &self.numbers
+    }
+
+    /// What it has counted since it was last asked, by name.
+    #[must_use]
+    pub fn take_counts(&self) -> BTreeMap<String, u64> {
+        self.numbers.note_evictions(self.cache.take_evictions());
+        self.numbers.take()
     }
 
     /// Takes an issuer's key set for the policy at this place in the list; tokens that the old keys verified are
@@ -149,11 +165,6 @@ impl Gate {
                 awaits: policy.filter(|policy| policy.may_learn(rejection)).map(|policy| policy.number),
             },
         }
-    }
-
-    /// Counts a decision that is carried out.
-    pub fn count(&self, decision: &Decision<'_>) {
-        self.numbers.count_decision(decision.outcome.code(), decision.rejection);
     }
 
     /// The policy that a request's token is for, by its place and its unverified `iss`, and the token.

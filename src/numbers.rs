@@ -35,7 +35,7 @@ pub struct Numbers {
 
 impl Numbers {
     /// Counts a decision by outcome and reason.
-    pub(crate) fn count_decision(&self, outcome: &str, rejection: Option<Rejection>) {
+    pub fn count_decision(&self, outcome: &str, rejection: Option<Rejection>) {
         match rejection {
             // The usual case, without a string.
             None => increase(&self.users),
@@ -79,8 +79,7 @@ impl Numbers {
     }
 
     /// The counts by name, which start from nothing again.
-    #[must_use]
-    pub fn take(&self) -> BTreeMap<String, u64> {
+    pub(crate) fn take(&self) -> BTreeMap<String, u64> {
         let mut counts = self.others.try_borrow_mut().map(|mut others| std::mem::take(&mut *others));
         for (name, count) in [
             ("decisions.outcome.user.reason.none", &self.users),

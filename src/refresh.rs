@@ -61,13 +61,13 @@ impl Progress {
         jitter: u64,
         now: u64,
     ) -> Self {
-        let refresh =
-            max_age.unwrap_or(remote.refresh).clamp(remote.cooldown.min(remote.refresh), remote.refresh);
+        let shortest = remote.cooldown.min(remote.refresh);
+        let refresh = max_age.unwrap_or(remote.refresh).min(remote.refresh);
         let early = (refresh / 10_000).saturating_mul(jitter);
         Self {
             generation: self.generation.saturating_add(u64::from(is_new)),
             taken_at: now,
-            due: now.saturating_add(refresh.saturating_sub(early)),
+            due: now.saturating_add(refresh.saturating_sub(early).max(shortest)),
             lease: 0,
             finished: self.finished.saturating_add(1),
             failures: 0,
@@ -155,6 +155,7 @@ mod tests {
             (None, 500, 570_000),
             (Some(60_000), 0, 60_000),
             (Some(0), 0, 30_000),
+            (Some(30_000), 1000, 30_000),
             (Some(u64::MAX), 0, 600_000),
         ] {
             assert_eq!(known.succeeded(&remote(), false, max_age, jitter, NOW).due, NOW + due, "{max_age:?}");

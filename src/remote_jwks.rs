@@ -68,8 +68,16 @@ impl Address {
     }
 }
 
+impl std::fmt::Display for RemoteJwks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Source::Jwks(address) | Source::Discovery { metadata: address, .. }) = &self.source;
+        let Address { scheme, authority, path } = address;
+        write!(f, "{scheme}://{authority}{path} by cluster {}", self.cluster)
+    }
+}
+
 /// An answer of the issuer's, as far as it came.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Fetched {
     /// The HTTP status; `None` when there was no answer in time.
     pub status: Option<u16>,

@@ -201,7 +201,10 @@ impl Issuer {
             Ok(_) => "ok",
             Err(fault) => {
                 let seconds = self.progress.due.saturating_sub(now) / 1000;
-                warn!("{}: the keys could not be fetched: {fault}; next attempt in {seconds} s", self.name);
+                let (name, remote) = (&self.name, &self.remote);
+                warn!(
+                    "{name}: the keys could not be fetched from {remote}: {fault}; next attempt in {seconds} s"
+                );
                 fault.code()
             }
         };
@@ -237,21 +240,21 @@ pub(super) fn on_answer(
     size: usize,
 ) {
     let Some(call) = issuer.call.take_if(|call| call.token == token) else { return };
-    let header = |name| {
-        hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, name)
-            .ok()
-            .flatten()
-            .unwrap_or_default()
-    };
-    let status = std::str::from_utf8(&header(":status")).ok().and_then(|status| status.parse().ok());
-    let fetched = Fetched {
-        status: status.filter(|_| is_there),
-        cache_control: header("cache-control"),
-        size,
-        body: hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size.min(issuer.remote.max_bytes))
-            .ok()
-            .flatten()
-            .unwrap_or_default(),
-    };
+    // The SDK panics when it is asked for what is not there.
+    let fetched = if is_there { read_answer(size, issuer.remote.max_bytes) } else { Fetched::default() };
     issuer.on_answer(gate, &fetched, call.is_metadata);
+}
+
+fn read_answer(size: usize, max_bytes: usize) -> Fetched {
+    let header = |name| hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, name).ok().flatten();
+    let status = header(":status").and_then(|status| std::str::from_utf8(&status).ok()?.parse().ok());
+    // Envoy answers in the issuer's stead when it cannot reach it, or not in time.
+    let is_envoys = matches!(status, Some(503 | 504)) && header("x-envoy-upstream-service-time").is_none();
+    let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size.min(max_bytes));
+    Fetched {
+        status: status.filter(|_| !is_envoys),
+        cache_control: header("cache-control").unwrap_or_default(),
+        size,
+        body: body.ok().flatten().unwrap_or_default(),
+    }
 }

@@ -16,7 +16,7 @@ use crate::batch_body::{Outer, Rewritten};
 use crate::batch_path::is_batch;
 use crate::credentials::{Place, Request};
 use crate::gate::{Decision, Outcome};
-use crate::rejection::{Cause, Rejection};
+use crate::rejection::Rejection;
 
 use super::host::{self, HostRequest, set_header};
 use super::issuer::Issuer;
@@ -212,21 +212,20 @@ impl Worker {
         self.write_identity(&decision.outcome);
 
         let is_batch = !end_of_stream && is_batch(&request.first(":method"), &request.first(":path"));
-        self.report(&decision, is_batch);
-        match &decision.outcome {
-            // A batch asks nothing of Kinto itself: its sub-requests are answered one by one.
-            Outcome::Rejected(answer)
-                if !is_batch
-                    || decision.rejection.is_some_and(|why| why.cause() == Cause::KeysUnavailable) =>
-            {
-                host::send(answer, has_origin(&request));
-                (Action::Pause, Stage::Done)
-            }
-            _ if is_batch => self
-                .begin_batch(&request, decision)
-                .unwrap_or_else(|refusal| self.refuse(refusal, has_origin(&request))),
-            _ => (Action::Continue, Stage::Done),
+        if is_batch && !decision.lacks_keys() {
+            // A batch asks nothing of Kinto itself: its sub-requests may be rejected, each for itself.
+            let begun = self.begin_batch(&request, decision);
+            return begun.unwrap_or_else(|refusal| self.refuse(refusal, has_origin(&request)));
         }
+        self.report(decision.outcome.code(), decision.rejection);
+        if let Some(rejection) = decision.rejection {
+            host::note_reason(rejection.code());
+        }
+        if let Outcome::Rejected(answer) = &decision.outcome {
+            host::send(answer, has_origin(&request));
+            return (Action::Pause, Stage::Done);
+        }
+        (Action::Continue, Stage::Done)
     }
 
     fn decide(&self, request: &HostRequest) -> Decision<'_> {
@@ -260,17 +259,13 @@ impl Worker {
         (Action::Pause, Stage::Waiting(later))
     }
 
-    /// Says why a request proved nothing, to whom it may concern.
-    fn report(&self, decision: &Decision<'_>, is_batch: bool) {
-        self.gate.count(decision);
-        let Some(rejection) = decision.rejection else { return };
-        if !is_batch {
-            host::note_reason(rejection.code());
-        }
-        if let Outcome::Reported(_) = decision.outcome {
-            info!("would be rejected: {}", rejection.code());
-        } else {
-            debug!("{}", rejection.code());
+    /// Counts what becomes of a request, and says why it proved nothing.
+    fn report(&self, outcome: &str, rejection: Option<Rejection>) {
+        self.gate.numbers().count_decision(outcome, rejection);
+        match rejection {
+            Some(rejection) if outcome == "reported" => info!("would be rejected: {}", rejection.code()),
+            Some(rejection) => debug!("{outcome}: {}", rejection.code()),
+            None => {}
         }
     }
 
@@ -336,8 +331,10 @@ impl Worker {
             // An answer that is put together must be readable.
             set_header("accept-encoding", None);
         }
-        let path = request.first(":path");
-        let outer = Outer::new(decision, &path);
+        let outer = Outer::new(decision, &request.first(":path"));
+        if !matches!(outer.outcome, Outcome::Rejected(_)) {
+            self.report(outer.outcome.code(), outer.rejection);
+        }
         let has_origin = has_origin(request);
         Ok((Action::Continue, Stage::Batch(Batch { outer, has_origin, content_length })))
     }
@@ -373,10 +370,7 @@ impl Worker {
         let count = rewritten.forwarded.saturating_add(rewritten.rejected.len());
         numbers.add("batch_subrequests".to_owned(), u64::try_from(count).unwrap_or_default());
         for (outcome, rejection) in &rewritten.decided {
-            numbers.count_decision(outcome, *rejection);
-            if let Some(rejection) = rejection {
-                debug!("in a batch: {outcome}: {}", rejection.code());
-            }
+            self.report(outcome, *rejection);
         }
         if let Some(reason) = rewritten.decided.iter().find_map(|(_, rejection)| *rejection).or(outer) {
             host::note_reason(reason.code());

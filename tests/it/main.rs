@@ -20,9 +20,11 @@ mod documentation;
 mod forgeries;
 mod hostile;
 mod http;
+mod issuer;
 mod peers;
 #[path = "../../src/crypto/ring_host.rs"]
 mod ring_host;
+mod rotation;
 mod servers;
 mod table;
 mod table_of_policies;
