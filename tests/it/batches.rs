@@ -22,17 +22,38 @@ fn is_forged(port: u16, request: &[u8]) -> bool {
 #[test]
 fn no_batch_forges_an_identity() {
     let kinto = Kinto::behind_envoy();
+    let from = json!([{"header": "Authorization", "schemes": ["JWT"]}, {"cookie": "t"}, {"query": "t"}]);
+    let reject = json!({"onMissing": "reject", "onInvalid": "reject"});
+    let plugins = [
+        ("defaults", settings(json!({}))),
+        ("reject", settings(reject)),
+        (
+            "places, claims",
+            settings(json!({"from": from, "claimsToHeaders": {"X-Sub": "sub"}, "forwardToken": true})),
+        ),
+        (
+            "policies",
+            settings(
+                json!({"policies": [{"name": "a", "issuer": "a"}, {"name": "b"}], "onInvalid": "reject"}),
+            ),
+        ),
+    ];
+    let plugins = plugins.map(|(name, settings)| (name, as_struct(&settings)));
     // Every safeguard of the example that could help is off: the filter must do it alone.
-    let mut config = config_of(kinto.port("kinto"), &[("kinto", as_struct(&settings(json!({}))))]);
-    without_safeguards(&mut config["static_resources"]["listeners"][0]);
+    let mut config = config_of(kinto.port("kinto"), &plugins);
+    for listener in config["static_resources"]["listeners"].as_array_mut().unwrap() {
+        without_safeguards(listener);
+    }
     let envoy = Envoy::start(&config);
 
     let requests = [forgeries(&[]), forgeries(&[authorization(&token("alice"))])].concat();
     assert!(requests.len() >= 300, "{}", requests.len());
     let dangerous = requests.iter().filter(|request| is_forged(kinto.port("kinto"), request)).count();
     assert!(dangerous > 200, "only {dangerous} of {} reach Kinto when nothing is in between", requests.len());
-    for request in &requests {
-        assert!(!is_forged(envoy.port("kinto"), request), "{}", request.escape_ascii());
+    for (name, _) in &plugins {
+        for request in &requests {
+            assert!(!is_forged(envoy.port(name), request), "{name}: {}", request.escape_ascii());
+        }
     }
     println!("{} requests, {dangerous} of which forge an identity without the filter", requests.len());
 }

@@ -9,16 +9,25 @@ use crate::tokens::{SECRET, b64, now, public_key, rs256, token};
 #[test]
 fn no_bytes_take_the_filter_down() {
     let kinto = Kinto::behind_envoy();
-    let settings = json!({"public_key": public_key("rsa")});
-    let mut config = config_of(kinto.port("kinto"), &[("kinto", as_struct(&settings))]);
-    // Envoy would reload a VM that has died; here it must not die.
-    let listener = &mut config["static_resources"]["listeners"][0];
-    crate::servers::wasm(listener)["failure_policy"] = json!("FAIL_CLOSED");
-    crate::servers::manager(listener)["common_http_protocol_options"]["headers_with_underscores_action"] =
-        json!("ALLOW");
-    crate::servers::manager(listener)["max_request_headers_kb"] = json!(96);
+    let from = json!([{"header": "Authorization", "schemes": ["JWT"]}, {"cookie": "t"}, {"query": "t"}]);
+    let remote =
+        json!({"uri": "http://issuer/", "cluster": "kinto", "cooldownSeconds": 1, "timeoutSeconds": 1});
+    let everything = json!({
+        "public_key": public_key("rsa"), "from": from, "claimsToHeaders": {"X-A": "a"},
+        "onMissing": "reject", "onInvalid": "reject",
+        "policies": [{"name": "remote", "issuer": "r", "remoteJwks": remote}, {"name": "key"}],
+    });
+    let plugins = [("defaults", json!({"public_key": public_key("rsa")})), ("everything", everything)];
+    let plugins = plugins.map(|(name, settings)| (name, as_struct(&settings)));
+    let mut config = config_of(kinto.port("kinto"), &plugins);
+    for listener in config["static_resources"]["listeners"].as_array_mut().unwrap() {
+        // Envoy would reload a VM that has died; here it must not die.
+        crate::servers::wasm(listener)["failure_policy"] = json!("FAIL_CLOSED");
+        crate::servers::manager(listener)["common_http_protocol_options"]["headers_with_underscores_action"] =
+            json!("ALLOW");
+        crate::servers::manager(listener)["max_request_headers_kb"] = json!(96);
+    }
     let envoy = Envoy::start(&config);
-    let port = envoy.port("kinto");
     let good = authorization(&rs256(&json!({"sub": "alice", "exp": now() + 600})));
 
     let mut requests: Vec<Vec<u8>> = Vec::new();
@@ -28,7 +37,12 @@ fn no_bytes_take_the_filter_down() {
             get(&[header("Authorization", [b'J', b'W', b'T', b' ', byte])]);
             get(&[header("Authorization", [byte])]);
             get(&[header("userId", [byte]), good.clone()]);
+            get(&[header("Cookie", [b't', b'=', byte, b';', byte])]);
         }
+    }
+    for cookie in [&b"t"[..], b"=", b";;;", b"t=;t=;=t", b"t=a; t=b", b"\xff=\xff; t=\xff"] {
+        get(&[header("Cookie", cookie)]);
+        get(&vec![header("Cookie", cookie); 20]);
     }
     for value in [
         &b"JWT \xff"[..],
@@ -83,6 +97,23 @@ fn no_bytes_take_the_filter_down() {
     ] {
         requests.push(request);
     }
+    for byte in 0..=255_u8 {
+        requests.push(http::bytes("GET", format!("/v1/?t=%{byte:02x}&t%{byte:02x}=a").as_bytes(), &[], b""));
+    }
+    for path in
+        [&b"/v1/?t"[..], b"/v1/?t=&t=&&=", b"/v1/?t=%", b"/v1/?t=%f", b"?t=a", b"/v1/?%74=a+b&t=a%20b", b"*"]
+    {
+        requests.push(http::bytes("GET", path, &[], b""));
+        requests.push(http::bytes("OPTIONS", path, &[header("Origin", [0xff])], b""));
+    }
+    let remote = b64(r#"{"iss":"r"}"#);
+    for header in [r#"{"alg":"RS256"}"#, r#"{"alg":"RS256","kid":"x"}"#, r#"{"alg":"none"}"#] {
+        let token = format!("{}.{remote}.c2ln", b64(header));
+        requests.push(http::bytes("GET", b"/v1/", &[authorization(&token)], b""));
+        let batch =
+            json!({"requests": [{"path": "/", "headers": {"Authorization": format!("JWT {token}")}}]});
+        requests.push(http::bytes("POST", b"/v1/batch", &[], batch.to_string().as_bytes()));
+    }
     for body in [
         &b"\xff\xfe"[..],
         b"\0\0\0\0",
@@ -91,7 +122,9 @@ fn no_bytes_take_the_filter_down() {
         b"{\"requests\":[{\"path\":\"\\ud800\"}]}",
         b"{\"requests\":[{\"path\":\"/\",\"headers\":{\"Authorization\":\"\\ud800\"}}]}",
         b"{\"requests\":[[[[[[[",
+        b"{\"requests\":[{\"path\":\"?t=\\u0000\",\"headers\":{\"Cookie\":\"t=\\u00e9;;=\"}}]}",
     ] {
+        requests.push(http::bytes("POST", b"/v1/batch", &[], body));
         requests.push(http::bytes("POST", b"/v1/batch", std::slice::from_ref(&good), body));
     }
     requests.push(http::bytes("POST", b"/v1/batch", std::slice::from_ref(&good), &b"[".repeat(500_000)));
@@ -108,13 +141,16 @@ fn no_bytes_take_the_filter_down() {
         b"{}",
     ));
 
-    for request in &requests {
-        if let Some(answer) = http::exchange(port, request) {
-            let text = String::from_utf8_lossy(&answer.body).into_owned();
-            assert!(!text.contains("kinto_jwt:admin"), "{}", request.escape_ascii());
+    for (name, _) in &plugins {
+        let port = envoy.port(name);
+        for request in &requests {
+            if let Some(answer) = http::exchange(port, request) {
+                let text = String::from_utf8_lossy(&answer.body).into_owned();
+                assert!(!text.contains("kinto_jwt:admin"), "{name}: {}", request.escape_ascii());
+            }
+            let served = http::get(port, "/v1/", std::slice::from_ref(&good)).user();
+            assert_eq!(served, "kinto_jwt:alice", "{name}: after {}", request.escape_ascii());
         }
-        let served = http::get(port, "/v1/", std::slice::from_ref(&good)).user();
-        assert_eq!(served, "kinto_jwt:alice", "after {}", request.escape_ascii());
     }
     let log = envoy.log();
     for trace in ["panicked", "Uncaught", "unreachable", "wasm_trap"] {

@@ -17,6 +17,7 @@ pub(crate) fn policies(now: u64) -> Vec<Policy> {
     key_sets(&mut policies, now);
     claims(&mut policies, now);
     several(&mut policies, now);
+    defaults(&mut policies, now);
     causes(&mut policies, now);
     places(&mut policies, now);
     policies
@@ -264,6 +265,41 @@ fn several(policies: &mut Vec<Policy>, now: u64) {
         list.headers("nobody's and a machine's", foreign, Ok("backup"));
         list.headers("Basic", vec![header("Authorization", "Basic YTpi")], Err(ForeignScheme));
         list.headers("no token", vec![], Err(NoToken));
+    });
+}
+
+/// What a policy says itself hides the default, and alternatives of it.
+fn defaults(policies: &mut Vec<Policy>, now: u64) {
+    let settings = json!({
+        "public_key": public_key("rsa"), "http_header": "X-Token", "audience": "kinto",
+        "policies": [
+            {"name": "set", "issuer": AUTH0, "jwks": {"keys": [jwk("k", "rsa-other")]}, "from": {"cookie": "t"}},
+            {"name": "audience", "issuer": KEYCLOAK, "audience": null},
+            {"name": "rest"},
+        ],
+    });
+    policy(policies, "defaults of policies", settings, |list| {
+        let exp = now + 600;
+        let cookie = |token: &str| vec![header("Cookie", format!("t={token}"))];
+        let bare = |token: &str| vec![header("X-Token", token)];
+        let auth0 = json!({"sub": "alice", "iss": AUTH0, "aud": "kinto", "exp": exp});
+        list.headers("own key", cookie(&token_with_kid("RS256", "rsa-other", "k", &auth0)), Ok("alice"));
+        list.headers("default key", cookie(&token_with_kid("RS256", "rsa", "k", &auth0)), Err(BadSignature));
+        list.headers(
+            "own place",
+            bare(&token_with_kid("RS256", "rsa-other", "k", &auth0)),
+            Err(BadSignature),
+        );
+        list.headers(
+            "default audience",
+            bare(&rs256(&json!({"sub": "bob", "aud": "kinto", "exp": exp}))),
+            Ok("bob"),
+        );
+        list.headers("no audience", bare(&rs256(&json!({"sub": "bob", "exp": exp}))), Err(AudienceMissing));
+        let keycloak = |aud: Value| json!({"sub": "carol", "iss": KEYCLOAK, "aud": aud, "exp": exp});
+        list.headers("null audience", bare(&rs256(&keycloak(json!(null)))), Ok("carol"));
+        list.headers("null, and one", bare(&rs256(&keycloak(json!("kinto")))), Err(AudienceUnexpected));
+        list.token("Authorization", &rs256(&auth0), Err(NoToken));
     });
 }
 
