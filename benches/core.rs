@@ -65,8 +65,8 @@ fn parsing(c: &mut Criterion) {
 struct OneField<'t>(&'t str, &'t [u8]);
 
 impl Request for OneField<'_> {
-    fn values(&self, name: &str) -> Vec<Cow<'_, [u8]>> {
-        if name == self.0 { vec![Cow::Borrowed(self.1)] } else { Vec::new() }
+    fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = Cow<'r, [u8]>> {
+        (name == self.0).then_some(Cow::Borrowed(self.1)).into_iter()
     }
 }
 

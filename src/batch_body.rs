@@ -137,16 +137,13 @@ struct SubRequest<'s> {
 }
 
 impl Request for SubRequest<'_> {
-    fn values(&self, name: &str) -> Vec<Cow<'_, [u8]>> {
-        match name {
-            ":method" => vec![Cow::Borrowed(self.method.as_bytes())],
-            ":path" => vec![Cow::Borrowed(self.path.as_bytes())],
-            name => {
-                let key = wsgi_key(name);
-                let fields = self.headers.iter().filter(|(other, _)| same_key(other, &key));
-                fields.map(|(_, value)| Cow::Borrowed(value.as_bytes())).collect()
-            }
-        }
+    fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = Cow<'r, [u8]>> {
+        let key = wsgi_key(name);
+        let fields =
+            self.headers.iter().filter(move |(other, _)| same_key(other, &key)).map(|(_, value)| *value);
+        let line = [(":method", self.method), (":path", self.path)].into_iter();
+        let line = line.filter(move |(other, _)| *other == name).map(|(_, value)| value);
+        line.chain(fields).map(|value| Cow::Borrowed(value.as_bytes()))
     }
 }
 

@@ -10,11 +10,11 @@ pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// What a request says. The filter asks Envoy, a batch reads its own body, a test has a list.
 pub trait Request {
     /// The values of all fields of this name, which is in lower case; `:method` and `:path` are fields too.
-    fn values(&self, name: &str) -> Vec<Cow<'_, [u8]>>;
+    fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = Cow<'r, [u8]>>;
 
     /// The value of the first field of this name, or nothing.
-    fn first(&self, name: &str) -> Cow<'_, [u8]> {
-        self.values(name).into_iter().next().unwrap_or_default()
+    fn first<'r>(&'r self, name: &'r str) -> Cow<'r, [u8]> {
+        self.values(name).next().unwrap_or_default()
     }
 }
 
@@ -63,7 +63,11 @@ impl Credentials {
     }
 
     /// Finds the one token of a request, and adds the places where there is something meant for this filter.
-    pub fn find<'r, 'c>(&'c self, request: &'r impl Request, used: &mut Vec<&'c Place>) -> Credential<'r> {
+    pub fn find<'r, 'c: 'r>(
+        &'c self,
+        request: &'r impl Request,
+        used: &mut Vec<&'c Place>,
+    ) -> Credential<'r> {
         let mut found = Credential::Absent(Rejection::NoToken);
         for place in &self.0 {
             let here = place.find(request);
@@ -124,11 +128,11 @@ impl Place {
         !matches!(self.find(request), Credential::Absent(_))
     }
 
-    fn find<'r>(&self, request: &'r impl Request) -> Credential<'r> {
+    fn find<'r>(&'r self, request: &'r impl Request) -> Credential<'r> {
         match self {
             Self::Header { name, schemes } => find_in_header(request.values(name), schemes),
             Self::Cookie(name) => {
-                let fields = request.values("cookie");
+                let fields: Vec<Cow<'_, [u8]>> = request.values("cookie").collect();
                 let cookies =
                     fields.iter().flat_map(|field| cookies(field)).map(|pair| split_once(pair, b'='));
                 let named = cookies.filter(|(other, _)| *other == name.as_bytes());
@@ -142,8 +146,7 @@ impl Place {
     }
 }
 
-fn find_in_header<'r>(values: Vec<Cow<'r, [u8]>>, schemes: &[String]) -> Credential<'r> {
-    let mut values = values.into_iter();
+fn find_in_header<'r>(mut values: impl Iterator<Item = Cow<'r, [u8]>>, schemes: &[String]) -> Credential<'r> {
     let Some(value) = values.next() else { return Credential::Absent(Rejection::NoToken) };
     if values.next().is_some() {
         return Credential::Invalid(Rejection::MultipleTokens);
@@ -234,12 +237,8 @@ mod tests {
     struct Fields<'t>(Vec<(&'t str, &'t [u8])>);
 
     impl Request for Fields<'_> {
-        fn values(&self, name: &str) -> Vec<Cow<'_, [u8]>> {
-            self.0
-                .iter()
-                .filter(|(other, _)| *other == name)
-                .map(|(_, value)| Cow::Borrowed(*value))
-                .collect()
+        fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = Cow<'r, [u8]>> {
+            self.0.iter().filter(move |(other, _)| *other == name).map(|(_, value)| Cow::Borrowed(*value))
         }
     }
 

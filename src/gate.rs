@@ -168,7 +168,7 @@ impl Gate {
     }
 
     /// The policy that a request's token is for, by its place and its unverified `iss`, and the token.
-    fn choose<'r, 'g>(
+    fn choose<'r, 'g: 'r>(
         &'g self,
         request: &'r impl Request,
         used: &mut Vec<&'g Place>,

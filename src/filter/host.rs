@@ -60,14 +60,14 @@ impl HostRequest {
 }
 
 impl Request for HostRequest {
-    fn values(&self, name: &str) -> Vec<Cow<'_, [u8]>> {
+    fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = Cow<'r, [u8]>> {
         // Envoy has no more than one of these; it joins fields of the name authorization by commas.
         let single = ["authorization", ":method", ":path", "origin", "access-control-request-method"];
-        if self.0.get().is_none() && single.contains(&name) {
-            return header(name).into_iter().map(Cow::Owned).collect();
-        }
-        let fields = self.fields().iter().filter(|(other, _)| other == name);
-        fields.map(|(_, value)| Cow::Borrowed(value.as_slice())).collect()
+        let by_name = self.0.get().is_none() && single.contains(&name);
+        let fields = if by_name { &[] } else { self.fields() };
+        let fields = fields.iter().filter(move |(other, _)| other == name);
+        let asked = if by_name { header(name) } else { None };
+        asked.map(Cow::Owned).into_iter().chain(fields.map(|(_, value)| Cow::Borrowed(value.as_slice())))
     }
 }
 

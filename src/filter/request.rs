@@ -283,7 +283,7 @@ impl Worker {
             // All tokens of this field at once.
             removed.push(name);
             let same = || places.iter().filter(|other| other.field() == name);
-            let values = request.values(name).into_iter().map(Cow::into_owned);
+            let values = request.values(name).map(Cow::into_owned);
             let rest =
                 values.filter_map(|value| same().try_fold(value, |value, place| place.remove_from(&value)));
             let rest: Vec<Vec<u8>> = rest.collect();
@@ -311,7 +311,7 @@ impl Worker {
     }
 
     fn begin_batch(&self, request: &HostRequest, decision: Decision<'_>) -> Result<(Action, Stage), Refusal> {
-        let first = |name| request.values(name).into_iter().next();
+        let first = |name| request.values(name).next();
         let content_type = first("content-type");
         if let Some(media_type) =
             check_media_type(content_type.as_deref(), first("content-encoding").as_deref())?

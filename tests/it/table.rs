@@ -122,18 +122,17 @@ impl List {
 
 /// The fields as Envoy would hand them over: outer white space trimmed, `Authorization` joined by commas.
 impl Request for Case {
-    fn values(&self, name: &str) -> Vec<Cow<'_, [u8]>> {
-        match name {
-            ":method" => return vec![self.method.as_bytes().into()],
-            ":path" => return vec![self.path.as_bytes().into()],
-            _ => {}
-        }
+    fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = Cow<'r, [u8]>> {
         let fields = self.headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
-        let values: Vec<&[u8]> = fields.map(|(_, value)| value.trim_ascii()).collect();
+        let mut values: Vec<Cow<'r, [u8]>> = match name {
+            ":method" => vec![self.method.as_bytes().into()],
+            ":path" => vec![self.path.as_bytes().into()],
+            _ => fields.map(|(_, value)| value.trim_ascii().into()).collect(),
+        };
         if name == "authorization" && values.len() > 1 {
-            return vec![values.join(&b","[..]).into()];
+            values = vec![values.join(&b","[..]).into()];
         }
-        values.into_iter().map(Cow::Borrowed).collect()
+        values.into_iter()
     }
 }
 
