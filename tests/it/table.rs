@@ -159,7 +159,7 @@ impl Case {
         self
     }
 
-    fn differs(&mut self, entry: &'static str) {
+    pub(crate) fn differs(&mut self, entry: &'static str) {
         self.differs = Some(entry);
     }
 }
