@@ -79,7 +79,7 @@ impl Gate {
         let default_headers = default_headers.as_ref().map(object).transpose()?;
         let default_headers = default_headers.map(|headers| rewriter.clean(headers)).transpose()?;
         if let Some(headers) = &default_headers {
-            rewriter.defaults.clone_from(&headers.read);
+            rewriter.inherit(&headers.read);
         }
 
         let requests = batch.remove("requests").ok_or(Refusal::Shape)?;
@@ -151,18 +151,32 @@ struct Rewriter<'g> {
     gate: &'g Gate,
     outer: &'g Outer,
     now: NumericDate,
-    /// The keys of the headers in which a token may be.
-    token_keys: Vec<String>,
-    /// Those of `defaults.headers`.
+    /// The places in headers where a token may be, each with the header's key.
+    places: Vec<(String, &'g Place)>,
+    /// The headers of `defaults.headers` that may hold a token.
     defaults: Vec<(String, String)>,
+    /// What becomes of a sub-request that brings no token.
+    inherited: Outcome,
     rewritten: Rewritten,
 }
 
 impl<'g> Rewriter<'g> {
     fn new(gate: &'g Gate, outer: &'g Outer, now: NumericDate) -> Self {
         let places = gate.config().places().filter(|place| !matches!(place, Place::Query(_)));
-        let token_keys = places.map(|place| wsgi_key(place.field())).collect();
-        Self { gate, outer, now, token_keys, defaults: Vec::new(), rewritten: Rewritten::default() }
+        let places = places.map(|place| (wsgi_key(place.field()), place)).collect();
+        let (inherited, rewritten) = (outer.outcome.clone(), Rewritten::default());
+        Self { gate, outer, now, places, defaults: Vec::new(), inherited, rewritten }
+    }
+
+    /// Takes what every sub-request inherits from `defaults.headers`, and decides on it once for all.
+    fn inherit(&mut self, defaults: &[(String, String)]) {
+        if defaults.is_empty() {
+            return;
+        }
+        let headers = defaults.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let request = SubRequest { headers, method: "GET", path: "" };
+        self.inherited = self.gate.decide(&request, self.now).outcome;
+        self.defaults = defaults.to_vec();
     }
 
     /// Removes every claimed identity and reads the headers that may hold a token.
@@ -178,7 +192,7 @@ impl<'g> Rewriter<'g> {
             if !value.text().starts_with('"') {
                 return Err(Refusal::HeaderValue);
             }
-            if self.token_keys.iter().any(|key| same_key(&name, key)) {
+            if self.places.iter().any(|(key, _)| same_key(&name, key)) {
                 let text = serde_json::from_str(value.text()).map_err(|_| Refusal::HeaderValue)?;
                 clean.read.push((name, text));
             } else {
@@ -210,14 +224,14 @@ impl<'g> Rewriter<'g> {
             .transpose()?
             .map_or_else(|| Ok(Headers::default()), |h| self.clean(h))?;
 
-        let (outcome, inherited) = self.decide(&own.read, &method, &path);
+        let outcome = self.decide(&own.read, &method, &path);
         if let Outcome::Rejected(answer) = &outcome {
             let entry = answer.batch_entry(&self.path_in_answer(&path), method == "HEAD");
             self.rewritten.rejected.push((number, entry));
             return Ok(None);
         }
         let has_own_token = own.read.iter().any(|(name, _)| self.is_token_header(name));
-        if has_own_token || outcome != inherited {
+        if has_own_token || outcome != self.inherited {
             self.push_identity(&mut own.rest, &outcome, !self.defaults.is_empty())?;
         }
         for (name, value) in std::mem::take(&mut own.read) {
@@ -232,9 +246,8 @@ impl<'g> Rewriter<'g> {
         Ok(Some(request))
     }
 
-    /// What becomes of a sub-request with these headers of its own that may hold a token, and what would have
-    /// without them.
-    fn decide(&mut self, own: &[(String, String)], method: &str, path: &str) -> (Outcome, Outcome) {
+    /// What becomes of a sub-request with these headers of its own that may hold a token.
+    fn decide(&mut self, own: &[(String, String)], method: &str, path: &str) -> Outcome {
         let overridden = |name: &String| own.iter().any(|(other, _)| other == name);
         let merged = own.iter().chain(self.defaults.iter().filter(|(name, _)| !overridden(name)));
         let full_path = self.full_path(path);
@@ -243,27 +256,19 @@ impl<'g> Rewriter<'g> {
             method: if method.is_empty() { "GET" } else { method },
             path: &full_path,
         };
-        let inherited = if self.defaults.is_empty() {
-            self.outer.outcome.clone()
-        } else {
-            let headers = self.defaults.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            self.gate.decide(&SubRequest { headers, method: "GET", path: "" }, self.now).outcome
-        };
         let decision = self.gate.decide(&request, self.now);
         let brings = request.headers.iter().any(|(name, _)| self.is_token_header(name));
         if decision.rejection == Some(Rejection::NoToken) && !brings {
-            let Some(rejection) = self.outer.rejection else {
-                return (self.outer.outcome.clone(), inherited);
-            };
+            let Some(rejection) = self.outer.rejection else { return self.outer.outcome.clone() };
             let outcome = self.gate.without_proof(rejection, None, &request);
             if let Outcome::Rejected(_) = outcome {
                 self.rewritten.decided.push((outcome.code(), Some(rejection)));
             }
-            return (outcome, inherited);
+            return outcome;
         }
         self.rewritten.decided.push((decision.outcome.code(), decision.rejection));
         self.rewritten.awaits = self.rewritten.awaits.or(decision.awaits);
-        (decision.outcome, inherited)
+        decision.outcome
     }
 
     /// The defaults' own headers, which sub-requests without a token inherit.
@@ -272,9 +277,7 @@ impl<'g> Rewriter<'g> {
         if read.is_empty() {
             return Ok(rest);
         }
-        let fields = read.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let decision = self.gate.decide(&SubRequest { headers: fields, method: "GET", path: "" }, self.now);
-        self.push_identity(&mut rest, &decision.outcome, false)?;
+        self.push_identity(&mut rest, &self.inherited, false)?;
         for (name, value) in read {
             if let Some(value) = self.without_tokens(&name, value) {
                 rest.push(&name, value)?;
@@ -314,12 +317,11 @@ impl<'g> Rewriter<'g> {
 
     /// A header's value without the tokens in it; `None` when nothing is left.
     fn without_tokens(&self, name: &str, value: String) -> Option<String> {
-        let config = self.gate.config();
-        if config.forward_token {
+        if self.gate.config().forward_token {
             return Some(value);
         }
-        let places = config.places().filter(|place| same_key(name, &wsgi_key(place.field())));
-        places.into_iter().try_fold(value, |value, place| {
+        let mut places = self.places.iter().filter(|(key, _)| same_key(name, key));
+        places.try_fold(value, |value, (_, place)| {
             let request = SubRequest { headers: vec![(place.field(), &value)], method: "", path: "" };
             if place.holds_token(&request) {
                 place.remove_from(value.as_bytes()).and_then(|value| String::from_utf8(value).ok())
@@ -346,9 +348,8 @@ impl<'g> Rewriter<'g> {
     }
 
     fn is_token_header(&self, name: &str) -> bool {
-        let config = self.gate.config();
-        let mut headers = config.places().filter(|place| matches!(place, Place::Header { .. }));
-        headers.any(|place| same_key(name, &wsgi_key(place.field())))
+        let mut headers = self.places.iter().filter(|(_, place)| matches!(place, Place::Header { .. }));
+        headers.any(|(key, _)| same_key(name, key))
     }
 
     /// The path as Kinto completes it (`kinto/core/utils.py`, `build_request`).
