@@ -4,12 +4,10 @@ use serde_json::{Value, json};
 
 use crate::http::{self, Headers, Response, authorization, header};
 use crate::servers::{Envoy, Kinto, as_struct, config_of, wait_for};
-use crate::tokens::{SECRET, now, public_key, rs256, token};
+use crate::tokens::{SECRET, now, rs256, token};
 
 fn with(more: Value) -> Value {
-    let mut settings = json!({"public_key": public_key("rsa")});
-    settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    as_struct(&settings)
+    as_struct(&crate::table::with(more))
 }
 
 fn alice() -> String {

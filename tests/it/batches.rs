@@ -4,10 +4,10 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::configurations::with as settings;
 use crate::forgeries::{FORGERY, forgeries, json_type, without_safeguards};
 use crate::http::{self, Headers, authorization, header};
 use crate::servers::{Envoy, Kinto, Process, as_struct, config_of, free_port, made, project, wait_for_port};
+use crate::table::with as settings;
 use crate::tokens::{now, public_key, rs256};
 
 fn token(user: &str) -> String {

@@ -7,14 +7,8 @@ use serde_json::{Value, json};
 
 use crate::http::{self, authorization};
 use crate::servers::{Envoy, Kinto, as_string, as_struct, config_of, demo_config, made, project, wait_for};
+use crate::table::with;
 use crate::tokens::{SECRET, jwk, key_file, now, public_key, rs256};
-
-/// The main test key, and these settings over it.
-pub(crate) fn with(more: Value) -> Value {
-    let mut settings = json!({"public_key": public_key("rsa")});
-    settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    settings
-}
 
 /// Settings that must be refused, with words that must be in the message.
 fn refused() -> Vec<(Value, &'static [&'static str])> {

@@ -164,14 +164,15 @@ impl Case {
     }
 }
 
+/// The main test key, and these settings over it.
+pub(crate) fn with(more: Value) -> Value {
+    let mut settings = json!({"public_key": public_key("rsa")});
+    settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    settings
+}
+
 /// The table for tokens that are used at the time `now`.
 pub(crate) fn policies(now: u64) -> Vec<Policy> {
-    let rsa = public_key("rsa");
-    let with = |more: Value| {
-        let mut settings = json!({"public_key": rsa});
-        settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        settings
-    };
     let good = json!({"sub": "alice", "exp": now + 600});
     let policy = |name, settings, fill: &dyn Fn(&mut List)| {
         let mut list = List(Vec::new());

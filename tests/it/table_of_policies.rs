@@ -5,7 +5,7 @@ use kinto_jwt_filter::rejection::Rejection::{self, *};
 use serde_json::{Value, json};
 
 use crate::http::{Headers, authorization, header};
-use crate::table::{List, Policy};
+use crate::table::{List, Policy, with};
 use crate::tokens::{SECRET, b64, jwk, jws, public_key, rs256, token, token_with_kid};
 
 const AUTH0: &str = "https://kinto.auth0.example/";
@@ -27,13 +27,6 @@ fn policy(policies: &mut Vec<Policy>, name: &'static str, settings: Value, fill:
     let mut list = List(Vec::new());
     fill(&mut list);
     policies.push(Policy { name, settings, cases: list.0, is_of_kinto_jwt: false });
-}
-
-/// The main test key, and these settings over it.
-fn with(more: Value) -> Value {
-    let mut settings = json!({"public_key": public_key("rsa")});
-    settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    settings
 }
 
 fn and(mut jwk: Value, more: Value) -> Value {
