@@ -98,13 +98,20 @@ fn parse_key(
     let kid = text("kid")?;
     let fits =
         |(name, algorithm): &&NamedAlgorithm| kind.verifies(*algorithm) && alg.is_none_or(|alg| alg == *name);
-    let keys = algorithms.iter().filter(fits).map(|named| {
-        let key = kind.to_key(jwk, named.1)?;
-        Key::new(kid.map(str::to_owned), *named, &key, host).map_err(|_| "is damaged".to_owned())
-    });
-    let keys = keys.collect::<Result<Vec<_>, _>>()?;
+    // A secret may be long enough for one algorithm and too short for another.
+    let (mut keys, mut fault) = (Vec::new(), None);
+    for named in algorithms.iter().filter(fits) {
+        let key = kind.to_key(jwk, named.1).and_then(|key| {
+            Key::new(kid.map(str::to_owned), *named, &key, host).map_err(|_| "is damaged".to_owned())
+        });
+        match key {
+            Ok(key) => keys.push(key),
+            Err(words) => fault = Some(words),
+        }
+    }
     if keys.is_empty() {
-        return Err(alg.map_or_else(|| "is for none of algorithm".into(), |_| "has another alg".into()));
+        let unfit = || alg.map_or_else(|| "is for none of algorithm".into(), |_| "has another alg".into());
+        return Err(fault.unwrap_or_else(unfit));
     }
     Ok(keys)
 }

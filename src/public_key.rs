@@ -1,6 +1,7 @@
 //! The `public_key` setting: what an operator pasted, to a key; or words for what it is instead.
 
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
+use serde::de::IgnoredAny;
 use spki::der::Decode;
 use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
@@ -20,13 +21,6 @@ pub(crate) type Fault = (String, String);
 /// Reads the setting as the key of `algorithm`: a PEM, or the secret of an HS* algorithm.
 pub(crate) fn parse(text: &str, algorithm: Algorithm) -> Result<DecodingKey, Fault> {
     if algorithm.family() == AlgorithmFamily::Hmac {
-        if text.contains("-----BEGIN") || ssh_type(text).is_some() {
-            return Err((
-                format!("is a PEM or SSH key, and {algorithm:?} takes a shared secret"),
-                "write the secret, or set algorithm to the one that the key is for (RS256, ES256, EdDSA, ..)"
-                    .into(),
-            ));
-        }
         parse_secret(text.as_bytes(), algorithm)
     } else {
         parse_pem(text, algorithm)
@@ -34,7 +28,17 @@ pub(crate) fn parse(text: &str, algorithm: Algorithm) -> Result<DecodingKey, Fau
 }
 
 /// A secret of RFC 7518 section 3.2, as long as the hash or longer.
+///
+/// A key that others may know is none: whoever has the public half would sign tokens with it (CVE-2026-48526).
 pub(crate) fn parse_secret(secret: &[u8], algorithm: Algorithm) -> Result<DecodingKey, Fault> {
+    if let Some(kind) = public_kind(secret) {
+        return Err((
+            format!("is a {kind}, and {algorithm:?} takes a shared secret"),
+            "write the secret, or set algorithm to the one that the key is for (RS256, ES256, EdDSA, ..); a JWK Set \
+             goes into jwks"
+                .into(),
+        ));
+    }
     let smallest = match algorithm {
         Algorithm::HS384 => 48,
         Algorithm::HS512 => 64,
@@ -52,6 +56,22 @@ pub(crate) fn parse_secret(secret: &[u8], algorithm: Algorithm) -> Result<Decodi
         ));
     }
     Ok(DecodingKey::from_secret(secret))
+}
+
+/// What a secret is that must not be one: PEM, SSH or DER keys, and JWKs, which have a public half or are one.
+fn public_kind(secret: &[u8]) -> Option<&'static str> {
+    if SubjectPublicKeyInfoRef::from_der(secret).is_ok()
+        || rsa::pkcs1::RsaPublicKeyRef::from_der(secret).is_ok()
+    {
+        return Some("DER key");
+    }
+    let text = String::from_utf8_lossy(secret);
+    let text = text.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace());
+    if text.contains("-----BEGIN") || ssh_type(text).is_some() {
+        return Some("PEM or SSH key");
+    }
+    let is_json = serde_json::from_str::<IgnoredAny>(text).is_ok() || text.contains("kty");
+    (text.starts_with(['{', '[']) && is_json).then_some("JWK or another JSON text")
 }
 
 fn parse_pem(text: &str, algorithm: Algorithm) -> Result<DecodingKey, Fault> {
