@@ -14,7 +14,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use kinto_jwt_filter::batch_body::Outer;
+use kinto_jwt_filter::batch_body::{Outer, UnknownKeys};
 use kinto_jwt_filter::batch_path::is_batch;
 use kinto_jwt_filter::config::Config;
 use kinto_jwt_filter::credentials::Request;
@@ -87,7 +87,7 @@ fn decisions(c: &mut Criterion) {
 fn batches(c: &mut Criterion) {
     let gate = gate("RS256", "rsa", 10_000);
     let header = format!("JWT {}", token("RS256", "rsa"));
-    let outer = Outer::new(gate.decide(&OneField("authorization", header.as_bytes()), NOW), b"/v1/batch");
+    let outer = Outer::new(gate.decide(&OneField("authorization", header.as_bytes()), NOW), "/v1".to_owned());
     let plain = json!({"method": "GET", "path": "/v1/"});
     let own_token = json!({"method": "GET", "path": "/v1/", "headers": {"Authorization": header}});
     for (name, request) in [("rewrite_batch", plain), ("rewrite_batch, own tokens", own_token)] {
@@ -95,7 +95,7 @@ fn batches(c: &mut Criterion) {
         for count in [1, 10, 25] {
             let body = json!({"requests": vec![&request; count]}).to_string().into_bytes();
             group.bench_with_input(BenchmarkId::from_parameter(count), &body, |b, body| {
-                b.iter(|| gate.rewrite_batch(black_box(body), &outer, NOW).unwrap());
+                b.iter(|| gate.rewrite_batch(black_box(body), &outer, NOW, UnknownKeys::AreInvalid).unwrap());
             });
         }
     }

@@ -67,6 +67,29 @@ impl Answer {
         Self::new(413, 113, "Request Entity Too Large", message)
     }
 
+    /// 500: a call to the proxy failed, and nothing was forwarded.
+    #[must_use]
+    pub fn internal_error() -> Self {
+        Self::new(
+            500,
+            999,
+            "Internal Server Error",
+            "The proxy failed to check the request; it was not forwarded.",
+        )
+    }
+
+    /// 502: Kinto's answer to a batch is not a list into which the entries of rejected sub-requests can be put.
+    #[must_use]
+    pub fn unreadable() -> Self {
+        Self::new(
+            502,
+            999,
+            "Bad Gateway",
+            "The answer to the batch could not be read. Its sub-requests were carried out, but for those whose token \
+             was missing or invalid.",
+        )
+    }
+
     /// The headers, as Kinto sends them; a request with an `Origin` is a browser's.
     #[must_use]
     pub fn headers(&self, has_origin: bool) -> Vec<(&'static str, &str)> {

@@ -1,32 +1,34 @@
-//! Kinto's batch body in, a body that claims nobody else's identity out.
+//! Kinto's batch endpoint: the rules, its limits, and why a batch is refused.
 //!
 //! `POST /v1/batch` carries headers for each sub-request in its JSON body (`requests[].headers`,
 //! `defaults.headers`; `kinto/core/views/batch.py`). Kinto merges them over the headers of the request
 //! itself, so a header filter alone does not see an identity claimed there. The rules:
 //!
-//! 1. The body is one strict JSON object in UTF-8, with unique names wherever this file reads them.
-//! 2. Whatever Python would file under the identity header's key is removed, in every spelling.
-//! 3. A sub-request that has the token header, of its own or from `defaults`, goes through the same decision
+//! 1. The body is one strict JSON object in UTF-8, and holds only what Kinto documents: `requests` and `defaults`,
+//!    and in them `method`, `path`, `headers` and `body`, each once and of its type.
+//! 2. No sub-request has a body that Kinto's batch view could take for a batch, whatever its path: an object with a
+//!    member `requests`, of its own or from `defaults.body`. No header of it changes how its body is read.
+//! 3. No sub-request has a path that Kinto would redirect, or that has two readings.
+//! 4. Whatever Python would file under the identity header's key is removed, in every spelling.
+//! 5. A sub-request that has the token header, of its own or from `defaults`, goes through the same decision
 //!    as any request and gets its own identity, valid or not. Every other one inherits the outer request's.
-//! 4. No sub-request reaches the batch endpoint again.
-//! 5. What is not about identity stays as it was, byte for byte.
-
-use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
+//! 6. Bodies and headers that are not about identity reach Kinto as they were sent.
 
 use crate::answer::Answer;
-use crate::json::RawObject;
 
 /// Limits of the batch endpoint (`batch`).
 #[derive(Clone, Debug)]
 pub struct BatchLimits {
     /// Bytes of the largest body that is read (`maxBytes`).
     pub max_bytes: usize,
+    /// The largest number of sub-requests (`maxRequests`).
+    pub max_requests: usize,
 }
 
 impl Default for BatchLimits {
+    /// A body that fits Envoy's usual buffers, and Kinto's own `batch_max_requests`.
     fn default() -> Self {
-        Self { max_bytes: 1_048_576 }
+        Self { max_bytes: 1_048_576, max_requests: 25 }
     }
 }
 
@@ -35,18 +37,33 @@ impl Default for BatchLimits {
 pub enum Refusal {
     /// Larger than `batch.maxBytes`.
     TooLarge,
-    /// Named as another charset than UTF-8: Kinto would read other text than this filter.
-    Charset,
+    /// More sub-requests than `batch.maxRequests`.
+    TooManyRequests(usize),
+    /// The path of the request has more than one reading, and one of them might be the batch endpoint.
+    Unclear,
+    /// Another media type than JSON, or parameters other than `charset=utf-8`: Kinto would read other text than
+    /// this filter.
+    MediaType,
     /// A content coding such as gzip (RFC 9110 section 8.4).
     ContentCoding,
     /// Not UTF-8, not JSON, or an object with two members of one name.
     NotJson,
-    /// JSON, but not of the shape that Kinto documents.
+    /// JSON, but with other members, or members of other types, than Kinto documents.
     Shape,
+    /// A sub-request's path has more than one reading.
+    Path,
+    /// A sub-request's path is longer than 16 KiB.
+    PathTooLong,
     /// A header name that is not an RFC 9110 token.
     HeaderName,
-    /// A header value that is not a string.
+    /// A header value that holds a control character.
     HeaderValue,
+    /// A header longer than 64 KiB.
+    HeaderTooLong,
+    /// Two headers that WSGI files under one key.
+    HeaderTwice,
+    /// A header that changes how a sub-request or its body is read.
+    HeaderReserved,
     /// A batch inside a batch.
     Nested,
     /// Longer than the Content-Length that was already sent on.
@@ -54,8 +71,8 @@ pub enum Refusal {
 }
 
 impl From<serde_json::Error> for Refusal {
-    fn from(_: serde_json::Error) -> Self {
-        Self::Shape
+    fn from(error: serde_json::Error) -> Self {
+        if error.is_data() { Self::Shape } else { Self::NotJson }
     }
 }
 
@@ -65,12 +82,19 @@ impl Refusal {
     pub const fn code(self) -> &'static str {
         match self {
             Self::TooLarge => "batch_too_large",
-            Self::Charset => "batch_charset",
+            Self::TooManyRequests(_) => "batch_too_many_requests",
+            Self::Unclear => "batch_unclear_path",
+            Self::MediaType => "batch_media_type",
             Self::ContentCoding => "batch_content_coding",
             Self::NotJson => "batch_not_json",
             Self::Shape => "batch_shape",
+            Self::Path => "batch_path",
+            Self::PathTooLong => "batch_path_too_long",
             Self::HeaderName => "batch_header_name",
             Self::HeaderValue => "batch_header_value",
+            Self::HeaderTooLong => "batch_header_too_long",
+            Self::HeaderTwice => "batch_header_twice",
+            Self::HeaderReserved => "batch_header_reserved",
             Self::Nested => "batch_nested",
             Self::TooLong => "batch_too_long",
         }
@@ -79,66 +103,74 @@ impl Refusal {
     /// The answer to the client.
     #[must_use]
     pub fn answer(self) -> Answer {
+        let invalid = |message: &str| Answer::invalid_body(message);
         match self {
             Self::TooLarge => Answer::too_large("The batch is larger than the proxy's limit."),
-            Self::Charset => Answer::invalid_body("body: the charset of a batch must be UTF-8."),
-            Self::ContentCoding => Answer::invalid_body("body: a batch must not have a Content-Encoding."),
-            Self::NotJson => Answer::invalid_body("body: Invalid JSON: not UTF-8 JSON with unique names."),
-            Self::Shape => {
-                Answer::invalid_body("body: requests must be a list of objects, defaults an object.")
+            // Kinto's own words.
+            Self::TooManyRequests(limit) => {
+                invalid(&format!("requests in body: Number of requests is limited to {limit}"))
             }
-            Self::HeaderName => Answer::invalid_body("headers in body: a name is not a valid header name."),
-            Self::HeaderValue => Answer::invalid_body("headers in body: a value is not a string."),
-            Self::Nested => {
-                Answer::invalid_body("requests in body: Recursive call on /batch endpoint is forbidden.")
+            Self::Unclear => {
+                invalid("path: servers may read it in more than one way; write it without encoding.")
             }
-            Self::TooLong => {
-                Answer::invalid_body("requests in body: too many tokens; send fewer sub-requests.")
-            }
+            Self::MediaType => invalid("Content-Type: a batch must be application/json, in UTF-8."),
+            Self::ContentCoding => invalid("body: a batch must not have a Content-Encoding."),
+            Self::NotJson => invalid("body: Invalid JSON: not UTF-8 JSON with unique names."),
+            Self::Shape => invalid(
+                "body: requests must be a list of objects, defaults an object; \
+                 each may have method, path, headers and body, once, of Kinto's types.",
+            ),
+            Self::Path => invalid(
+                "path in body: must start with / and have no empty segments, dot segments, control characters, #, \
+                 or encoded delimiters.",
+            ),
+            Self::PathTooLong => invalid("path in body: longer than 16 KiB."),
+            Self::HeaderName => invalid("headers in body: a name is not a valid header name."),
+            Self::HeaderValue => invalid("headers in body: a value has a control character."),
+            Self::HeaderTooLong => invalid("headers in body: a header is longer than 64 KiB."),
+            Self::HeaderTwice => invalid("headers in body: a header is there in two spellings."),
+            Self::HeaderReserved => invalid(
+                "headers in body: Host, Transfer-Encoding and Content-* cannot be set, but for Content-Type as \
+                 application/json or application/merge-patch+json.",
+            ),
+            Self::Nested => invalid("requests in body: Recursive call on /batch endpoint is forbidden."),
+            Self::TooLong => invalid("requests in body: too many tokens; send fewer sub-requests."),
         }
     }
 }
 
-/// Checks the headers of a batch and returns the media type alone, when there were parameters to drop.
+/// Checks the headers that say how the body of a batch is to be read.
 ///
 /// # Errors
-/// Kinto would decode the body in another way than this filter does.
-pub fn check_media_type<'h>(
-    content_type: Option<&'h [u8]>,
-    content_encoding: Option<&[u8]>,
-) -> Result<Option<&'h [u8]>, Refusal> {
-    if !content_encoding.is_none_or(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")) {
-        return Err(Refusal::ContentCoding);
-    }
-    let mut parts = content_type.unwrap_or_default().split(|byte| *byte == b';');
-    let media_type = parts.next().unwrap_or_default().trim_ascii();
-    let mut has_parameters = false;
-    for parameter in parts {
-        has_parameters = true;
-        let mut halves = parameter.splitn(2, |byte| *byte == b'=').map(<[u8]>::trim_ascii);
-        let (name, value) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
-        let value = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
-        let utf_8 = value.eq_ignore_ascii_case(b"utf-8") || value.eq_ignore_ascii_case(b"utf8");
-        if name.eq_ignore_ascii_case(b"charset") && !utf_8 {
-            return Err(Refusal::Charset);
+/// Kinto would read the body in another way than this filter does.
+pub fn check_representation(headers: &[(String, Vec<u8>)]) -> Result<(), Refusal> {
+    for (name, value) in headers {
+        match name.as_str() {
+            // Kinto's batch view takes no other (`CONTENT_TYPES` in `kinto/core/resource/viewset.py`).
+            "content-type" => {
+                let media_type = utf_8_media_type(value).unwrap_or_default();
+                if !value.is_empty() && !media_type.eq_ignore_ascii_case(b"application/json") {
+                    return Err(Refusal::MediaType);
+                }
+            }
+            "content-encoding" if !value.is_empty() && !value.eq_ignore_ascii_case(b"identity") => {
+                return Err(Refusal::ContentCoding);
+            }
+            // uWSGI files Content_Type where it files Content-Type.
+            name if name.starts_with("content_") => return Err(Refusal::MediaType),
+            _ => {}
         }
     }
-    Ok(has_parameters.then_some(media_type))
+    Ok(())
 }
 
-/// Kinto's answer to a batch, with the entries of the sub-requests that it did not get; `None` if it is not
-/// one.
-#[must_use]
-pub fn splice(answer: &[u8], rejected: &[(usize, Value)]) -> Option<Vec<u8>> {
-    let mut answer: RawObject<'_> = serde_json::from_slice(answer).ok()?;
-    let responses = answer.remove("responses")?;
-    let mut responses: Vec<Box<RawValue>> = serde_json::from_str(responses.text()).ok()?;
-    for (number, entry) in rejected {
-        if *number > responses.len() {
-            return None;
-        }
-        responses.insert(*number, to_raw_value(entry).ok()?);
-    }
-    answer.push("responses", responses).ok()?;
-    serde_json::to_vec(&answer).ok()
+/// The media type of a Content-Type that has no parameter but `charset=utf-8` (RFC 9110 section 8.3).
+pub(crate) fn utf_8_media_type(content_type: &[u8]) -> Option<&[u8]> {
+    let mut parts = content_type.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+    let media_type = parts.next()?;
+    let is_utf_8 = |parameter: &[u8]| {
+        let lower = parameter.to_ascii_lowercase();
+        [&b"charset=utf-8"[..], b"charset=\"utf-8\"", b"charset=utf8", b""].contains(&lower.as_slice())
+    };
+    parts.all(is_utf_8).then_some(media_type)
 }

@@ -1,20 +1,19 @@
 //! The body of a batch, rewritten so that each sub-request is who its token proves.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
-use percent_encoding::{percent_decode, percent_decode_str};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use crate::batch::Refusal;
-use crate::batch_path::reaches_batch;
+use crate::batch::{Refusal, utf_8_media_type};
+use crate::batch_path::without_redirect;
 use crate::claims::NumericDate;
 use crate::credentials::{Place, Request};
-use crate::gate::{Decision, Gate, Outcome};
+use crate::gate::{Decision, Failed, Gate, Outcome, Proof};
 use crate::identity_header::{is_token, same_key, wsgi_key};
-use crate::json::{RawMember, RawObject};
 use crate::rejection::Rejection;
+use crate::sub_request::{Batch, Headers, SubRequest};
 use crate::user_id::UserId;
 
 /// Pyramid's name for nobody: as a user id it is no user (`pyramid.authentication`, `_clean_principal`).
@@ -23,8 +22,13 @@ use crate::user_id::UserId;
 /// an authenticated request says so in this way.
 const NOBODY: &str = "system.Everyone";
 
-/// Kinto's default `batch_max_requests`; more sub-requests are Kinto's to refuse.
-const USUAL_REQUESTS: usize = 25;
+/// Bytes of the longest header, name and value, that a sub-request may have.
+const MAX_HEADER_BYTES: usize = 64 * 1024;
+
+/// The Content-Types that a sub-request may have: those that Kinto's views read as JSON (`CONTENT_TYPES` and
+/// `PATCH_CONTENT_TYPES` in `kinto/core/resource/viewset.py`), and JSON Patch (RFC 6902).
+const MEDIA_TYPES: [&str; 3] =
+    ["application/json", "application/merge-patch+json", "application/json-patch+json"];
 
 /// What a batch's own request was found to be.
 #[derive(Clone, Debug)]
@@ -33,17 +37,15 @@ pub struct Outer {
     pub outcome: Outcome,
     /// Why not as its token's user; each sub-request that brings none shares it.
     pub rejection: Option<Rejection>,
-    /// The first segment of its path, such as `/v1`, which Kinto puts before a sub-request's that lacks it.
+    /// The segment before `batch` of its path, such as `/v1`, which Kinto puts before a sub-request's path that lacks
+    /// it (`build_request` in `kinto/core/utils.py`).
     pub prefix: String,
 }
 
 impl Outer {
-    /// A batch's request by its decision and its path.
+    /// A batch's request by its decision and its prefix.
     #[must_use]
-    pub fn new(decision: Decision<'_>, path: &[u8]) -> Self {
-        let path: Vec<u8> = percent_decode(path).collect();
-        let first = path.split(|byte| *byte == b'/').nth(1).unwrap_or_default();
-        let prefix = format!("/{}", String::from_utf8_lossy(first));
+    pub fn new(decision: Decision<'_>, prefix: String) -> Self {
         Self { outcome: decision.outcome, rejection: decision.rejection, prefix }
     }
 }
@@ -63,43 +65,40 @@ pub struct Rewritten {
     pub awaits: Option<usize>,
 }
 
+/// Whether a token of an unknown key may wait until its issuer has been asked again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownKeys {
+    /// It may, or has: the token is invalid.
+    AreInvalid,
+    /// There is no room to wait: the key is unavailable.
+    AreUnavailable,
+}
+
 impl Gate {
-    /// Rewrites a batch body so that each sub-request is who its token proves.
+    /// Rewrites the body of a batch so that each sub-request is who its token proves.
     ///
     /// # Errors
     /// The body is not one that this filter can vouch for.
-    pub fn rewrite_batch(&self, body: &[u8], outer: &Outer, now: NumericDate) -> Result<Rewritten, Refusal> {
-        let text = std::str::from_utf8(body).map_err(|_| Refusal::NotJson)?;
-        let mut batch: RawObject<'_> = serde_json::from_str(text).map_err(|_| Refusal::NotJson)?;
-        let mut rewriter = Rewriter::new(self, outer, now);
-
-        let defaults = batch.remove("defaults");
-        let mut defaults = defaults.as_ref().map(object).transpose()?;
-        let default_headers = defaults.as_mut().and_then(|defaults| defaults.remove("headers"));
-        let default_headers = default_headers.as_ref().map(object).transpose()?;
-        let default_headers = default_headers.map(|headers| rewriter.clean(headers)).transpose()?;
-        if let Some(headers) = &default_headers {
-            rewriter.inherit(&headers.read);
+    pub fn rewrite_batch(
+        &self,
+        body: &[u8],
+        outer: &Outer,
+        now: NumericDate,
+        unknown_keys: UnknownKeys,
+    ) -> Result<Rewritten, Refusal> {
+        let mut batch = Batch::parse(body, self.config().batch.max_requests)?;
+        let mut rewriter = Rewriter::new(self, outer, now, unknown_keys);
+        if let Some(defaults) = &mut batch.defaults {
+            rewriter.inherit(defaults)?;
         }
-
-        let requests = batch.remove("requests").ok_or(Refusal::Shape)?;
-        let requests: Vec<&RawValue> = serde_json::from_str(requests.text()).map_err(|_| Refusal::Shape)?;
-        let mut written = Vec::with_capacity(requests.len());
-        for (number, request) in requests.into_iter().enumerate() {
-            let request = object(&RawMember::Borrowed(request))?;
-            written.extend(rewriter.rewrite(number, request, defaults.as_ref())?);
+        let mut forwarded = Vec::with_capacity(batch.requests.len());
+        for (number, request) in batch.requests.into_iter().enumerate() {
+            forwarded.extend(rewriter.rewrite(number, request)?);
         }
-        rewriter.rewritten.forwarded = written.len();
-        batch.push("requests", written)?;
-        if let Some(mut defaults) = defaults {
-            if let Some(headers) = default_headers {
-                defaults.push("headers", rewriter.rewrite_defaults(headers)?)?;
-            }
-            rewriter.strip_path(&mut defaults)?;
-            batch.push("defaults", defaults)?;
-        }
-        let body = serde_json::to_vec(&batch).map_err(|_| Refusal::Shape)?;
-        Ok(Rewritten { body, ..rewriter.rewritten })
+        batch.requests = forwarded;
+        rewriter.rewritten.forwarded = batch.requests.len();
+        rewriter.rewritten.body = serde_json::to_vec(&batch)?;
+        Ok(rewriter.rewritten)
     }
 
     /// Bytes beyond the `Content-Length` of a batch, for what its body may grow when it is rewritten: the
@@ -111,240 +110,262 @@ impl Gate {
     pub fn batch_growth(&self, content_length: usize) -> usize {
         let config = self.config();
         let user_id = config.failures.unauthorized.as_ref().map_or(NOBODY, UserId::as_str);
+        let user_id = if user_id.len() < NOBODY.len() { NOBODY } else { user_id };
         let mut member = json!({config.identity_header.name(): user_id}).to_string().len();
         for header in &config.claim_headers {
             member = member.saturating_add(json!({header.name(): ""}).to_string().len());
         }
-        // A sub-request that had no headers gets the member too.
-        let member = member.saturating_add(16);
+        // A sub-request that had no headers gets the member too, and a path may get a slash.
+        let member = member.saturating_add(17);
         let kept_tokens = if config.forward_token { content_length } else { 0 };
-        member.saturating_mul(USUAL_REQUESTS).saturating_add(kept_tokens)
+        let members = config.batch.max_requests.saturating_add(1);
+        member.saturating_mul(members).saturating_add(kept_tokens)
     }
 }
 
-/// Headers of the body: those in which a token may be, read, and the rest.
+/// Headers of the body: those in which a token may be, and the rest.
 #[derive(Default)]
-struct Headers<'b> {
-    read: Vec<(String, String)>,
-    rest: RawObject<'b>,
+struct Sorted {
+    places: Vec<(String, String)>,
+    rest: Headers,
 }
 
 /// A sub-request as Kinto will see it, as far as tokens and open paths go.
-struct SubRequest<'s> {
-    headers: Vec<(&'s str, &'s str)>,
+struct Merged<'s> {
+    headers: Vec<&'s (String, String)>,
     method: &'s str,
     path: &'s str,
 }
 
-impl Request for SubRequest<'_> {
+impl Request for Merged<'_> {
     fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = Cow<'r, [u8]>> {
         let key = wsgi_key(name);
-        let fields =
-            self.headers.iter().filter(move |(other, _)| same_key(other, &key)).map(|(_, value)| *value);
+        let fields = self.headers.iter().filter(move |(other, _)| same_key(other, &key));
         let line = [(":method", self.method), (":path", self.path)].into_iter();
         let line = line.filter(move |(other, _)| *other == name).map(|(_, value)| value);
-        line.chain(fields).map(|value| Cow::Borrowed(value.as_bytes()))
+        line.chain(fields.map(|(_, value)| value.as_str())).map(|value| Cow::Borrowed(value.as_bytes()))
     }
+}
+
+/// What a sub-request inherits from `defaults`.
+#[derive(Default)]
+struct Inherited<'g> {
+    method: Option<String>,
+    path: Option<String>,
+    /// Headers in which a token may be.
+    places: Vec<(String, String)>,
+    /// The names of all headers, by their WSGI keys.
+    names: HashMap<String, String>,
+    /// What `places` prove, if there are any.
+    proof: Option<Proof<'g>>,
 }
 
 struct Rewriter<'g> {
     gate: &'g Gate,
     outer: &'g Outer,
     now: NumericDate,
-    /// The places in headers where a token may be, each with the header's key.
+    unknown_keys: UnknownKeys,
+    /// The places in headers where a token may be, each with the header's WSGI key.
     places: Vec<(String, &'g Place)>,
-    /// The headers of `defaults.headers` that may hold a token.
-    defaults: Vec<(String, String)>,
-    /// What becomes of a sub-request that brings no token.
-    inherited: Outcome,
+    inherited: Inherited<'g>,
+    /// What becomes of a sub-request that brings neither a token nor an open path.
+    usual: Outcome,
+    failed: Failed,
     rewritten: Rewritten,
 }
 
 impl<'g> Rewriter<'g> {
-    fn new(gate: &'g Gate, outer: &'g Outer, now: NumericDate) -> Self {
+    fn new(gate: &'g Gate, outer: &'g Outer, now: NumericDate, unknown_keys: UnknownKeys) -> Self {
         let places = gate.config().places().filter(|place| !matches!(place, Place::Query(_)));
-        let places = places.map(|place| (wsgi_key(place.field()), place)).collect();
-        let (inherited, rewritten) = (outer.outcome.clone(), Rewritten::default());
-        Self { gate, outer, now, places, defaults: Vec::new(), inherited, rewritten }
+        Self {
+            gate,
+            outer,
+            now,
+            unknown_keys,
+            places: places.map(|place| (wsgi_key(place.field()), place)).collect(),
+            inherited: Inherited::default(),
+            usual: outer.outcome.clone(),
+            failed: Failed::default(),
+            rewritten: Rewritten::default(),
+        }
     }
 
-    /// Takes what every sub-request inherits from `defaults.headers`, and decides on it once for all.
-    fn inherit(&mut self, defaults: &[(String, String)]) {
-        if defaults.is_empty() {
-            return;
+    /// Takes what every sub-request inherits from `defaults`, decides on it once for all, and rewrites it.
+    fn inherit(&mut self, defaults: &mut SubRequest<'_>) -> Result<(), Refusal> {
+        defaults.path = defaults.path.take().map(without_redirect).transpose()?;
+        self.inherited.method.clone_from(&defaults.method);
+        self.inherited.path.clone_from(&defaults.path);
+        defaults.path = defaults.path.take().map(|path| self.without_query_tokens(path));
+        let Some(headers) = defaults.headers.take() else { return Ok(()) };
+        let Sorted { places, mut rest } = self.sort(headers)?;
+        self.inherited.names = names(&places).chain(names(&rest.0)).collect();
+        if !places.is_empty() {
+            let request = Merged { headers: places.iter().collect(), method: "GET", path: "" };
+            let proof = self.gate.prove(&request, self.now, Some(&mut self.failed));
+            let brings = places.iter().any(|(name, _)| self.is_token_header(name));
+            if brings || proof.rejection() != Some(Rejection::NoToken) {
+                self.usual = self.gate.outcome(&proof, &request);
+                self.push_identity(&mut rest, &self.usual, false);
+                self.inherited.proof = Some(proof);
+            }
+            rest.0.extend(places.iter().filter_map(|(name, value)| self.without_tokens(name, value)));
+            self.inherited.places = places;
         }
-        let headers = defaults.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let request = SubRequest { headers, method: "GET", path: "" };
-        self.inherited = self.gate.decide(&request, self.now).outcome;
-        self.defaults = defaults.to_vec();
-    }
-
-    /// Removes every claimed identity and reads the headers that may hold a token.
-    fn clean<'b>(&self, headers: RawObject<'b>) -> Result<Headers<'b>, Refusal> {
-        let mut clean = Headers::default();
-        for (name, value) in headers.0 {
-            if self.gate.config().is_ours(&name) {
-                continue;
-            }
-            if !is_token(&name) {
-                return Err(Refusal::HeaderName);
-            }
-            if !value.text().starts_with('"') {
-                return Err(Refusal::HeaderValue);
-            }
-            if self.places.iter().any(|(key, _)| same_key(&name, key)) {
-                let text = serde_json::from_str(value.text()).map_err(|_| Refusal::HeaderValue)?;
-                clean.read.push((name, text));
-            } else {
-                clean.rest.0.push((name, value));
-            }
-        }
-        Ok(clean)
+        defaults.headers = Some(rest);
+        Ok(())
     }
 
     /// A sub-request that may go to Kinto, or none if it is rejected.
     fn rewrite<'b>(
         &mut self,
         number: usize,
-        mut request: RawObject<'b>,
-        defaults: Option<&RawObject<'b>>,
-    ) -> Result<Option<RawObject<'b>>, Refusal> {
-        let member = |name: &str| request.get(name).or_else(|| defaults?.get(name));
-        let path = decode_path(member("path"))?;
-        if reaches_batch(path.as_bytes()) {
-            return Err(Refusal::Nested);
+        mut request: SubRequest<'b>,
+    ) -> Result<Option<SubRequest<'b>>, Refusal> {
+        request.path = request.path.take().map(without_redirect).transpose()?;
+        let had_headers = request.headers.is_some();
+        let Sorted { places, mut rest } = self.sort(request.headers.take().unwrap_or_default())?;
+        let spelled_otherwise = |(key, name): (String, String)| {
+            self.inherited.names.get(&key).is_some_and(|inherited| *inherited != name)
+        };
+        if names(&places).chain(names(&rest.0)).any(spelled_otherwise) {
+            return Err(Refusal::HeaderTwice);
         }
-        let method: String =
-            member("method").and_then(|m| serde_json::from_str(m.text()).ok()).unwrap_or_default();
-        let own = request.remove("headers");
-        let had_headers = own.is_some();
-        let mut own = own
-            .as_ref()
-            .map(object)
-            .transpose()?
-            .map_or_else(|| Ok(Headers::default()), |h| self.clean(h))?;
 
-        let outcome = self.decide(&own.read, &method, &path);
+        let method = request.method.as_ref().or(self.inherited.method.as_ref()).cloned();
+        let path = request.path.as_ref().or(self.inherited.path.as_ref()).cloned().ok_or(Refusal::Shape)?;
+        let method = method.as_deref().unwrap_or("GET");
+        let outcome = self.decide(&places, method, &path);
         if let Outcome::Rejected(answer) = &outcome {
             let entry = answer.batch_entry(&self.path_in_answer(&path), method == "HEAD");
             self.rewritten.rejected.push((number, entry));
             return Ok(None);
         }
-        let has_own_token = own.read.iter().any(|(name, _)| self.is_token_header(name));
-        if has_own_token || outcome != self.inherited {
-            self.push_identity(&mut own.rest, &outcome, !self.defaults.is_empty())?;
+        let has_own_token = places.iter().any(|(name, _)| self.is_token_header(name));
+        if has_own_token || outcome != self.usual {
+            self.push_identity(&mut rest, &outcome, self.inherited.proof.is_some());
         }
-        for (name, value) in std::mem::take(&mut own.read) {
-            if let Some(value) = self.without_tokens(&name, value) {
-                own.rest.push(&name, value)?;
-            }
-        }
-        if had_headers || !own.rest.0.is_empty() {
-            request.push("headers", own.rest)?;
-        }
-        self.strip_path(&mut request)?;
+        rest.0.extend(places.iter().filter_map(|(name, value)| self.without_tokens(name, value)));
+        request.headers = (had_headers || !rest.0.is_empty()).then_some(rest);
+        request.path = request.path.take().map(|path| self.without_query_tokens(path));
         Ok(Some(request))
     }
 
-    /// What becomes of a sub-request with these headers of its own that may hold a token.
+    /// Removes every claimed identity, checks the rest, and tells the headers apart in which a token may be.
+    fn sort(&self, headers: Headers) -> Result<Sorted, Refusal> {
+        let mut sorted = Sorted::default();
+        let mut keys = HashSet::with_capacity(headers.0.len());
+        for (name, mut value) in headers.0 {
+            if self.gate.config().is_ours(&name) {
+                continue;
+            }
+            if !is_token(&name) {
+                return Err(Refusal::HeaderName);
+            }
+            if name.len().saturating_add(value.len()) > MAX_HEADER_BYTES {
+                return Err(Refusal::HeaderTooLong);
+            }
+            if value.chars().any(|c| c.is_control() && c != '\t') {
+                return Err(Refusal::HeaderValue);
+            }
+            let key = wsgi_key(&name);
+            let is_place = self.places.iter().any(|(place, _)| *place == key);
+            match key.as_str() {
+                // Kinto takes it out itself, in this spelling: the length is that of the body that Kinto writes.
+                "CONTENT_LENGTH" => continue,
+                "CONTENT_TYPE" => value = json_media_type(&value).ok_or(Refusal::HeaderReserved)?.to_owned(),
+                "HOST" | "TRANSFER_ENCODING" => return Err(Refusal::HeaderReserved),
+                key if key.starts_with("CONTENT_") => return Err(Refusal::HeaderReserved),
+                _ => {}
+            }
+            if !keys.insert(key) {
+                return Err(Refusal::HeaderTwice);
+            }
+            let list = if is_place { &mut sorted.places } else { &mut sorted.rest.0 };
+            list.push((name, value));
+        }
+        Ok(sorted)
+    }
+
+    /// What becomes of a sub-request with these headers of its own in which a token may be.
     fn decide(&mut self, own: &[(String, String)], method: &str, path: &str) -> Outcome {
-        let overridden = |name: &String| own.iter().any(|(other, _)| other == name);
-        let merged = own.iter().chain(self.defaults.iter().filter(|(name, _)| !overridden(name)));
+        let (gate, outer) = (self.gate, self.outer);
         let full_path = self.full_path(path);
-        let request = SubRequest {
-            headers: merged.map(|(name, value)| (name.as_str(), value.as_str())).collect(),
-            method: if method.is_empty() { "GET" } else { method },
-            path: &full_path,
-        };
-        let decision = self.gate.decide(&request, self.now);
+        let overridden = |name: &String| own.iter().any(|(other, _)| other == name);
+        let inherited = self.inherited.places.iter().filter(|(name, _)| !overridden(name));
+        let request = Merged { headers: own.iter().chain(inherited).collect(), method, path: &full_path };
+        let in_query =
+            path.contains('?') && gate.config().places().any(|place| matches!(place, Place::Query(_)));
+        let own_proof =
+            (!own.is_empty() || in_query).then(|| gate.prove(&request, self.now, Some(&mut self.failed)));
+        let proof = own_proof.as_ref().or(self.inherited.proof.as_ref());
+
         let brings = request.headers.iter().any(|(name, _)| self.is_token_header(name));
-        if decision.rejection == Some(Rejection::NoToken) && !brings {
-            let Some(rejection) = self.outer.rejection else { return self.outer.outcome.clone() };
-            let outcome = self.gate.without_proof(rejection, None, &request);
+        let Some(proof) = proof.filter(|proof| brings || proof.rejection() != Some(Rejection::NoToken))
+        else {
+            // It is who the batch itself is.
+            let Some(rejection) = outer.rejection else { return outer.outcome.clone() };
+            let outcome = gate.without_proof(rejection, None, &request);
             if let Outcome::Rejected(_) = outcome {
                 self.rewritten.decided.push((outcome.code(), Some(rejection)));
             }
             return outcome;
+        };
+        let mut decision = gate.decision(proof, &request);
+        if self.unknown_keys == UnknownKeys::AreUnavailable {
+            decision = gate.without_room(decision, &request);
         }
         self.rewritten.decided.push((decision.outcome.code(), decision.rejection));
         self.rewritten.awaits = self.rewritten.awaits.or(decision.awaits);
         decision.outcome
     }
 
-    /// The defaults' own headers, which sub-requests without a token inherit.
-    fn rewrite_defaults<'b>(&self, headers: Headers<'b>) -> Result<RawObject<'b>, Refusal> {
-        let Headers { read, mut rest } = headers;
-        if read.is_empty() {
-            return Ok(rest);
-        }
-        self.push_identity(&mut rest, &self.inherited, false)?;
-        for (name, value) in read {
-            if let Some(value) = self.without_tokens(&name, value) {
-                rest.push(&name, value)?;
-            }
-        }
-        Ok(rest)
-    }
-
     /// Writes an identity over what would be inherited.
-    fn push_identity(
-        &self,
-        rest: &mut RawObject<'_>,
-        outcome: &Outcome,
-        defaults: bool,
-    ) -> Result<(), Refusal> {
+    fn push_identity(&self, rest: &mut Headers, outcome: &Outcome, from_defaults: bool) {
         let config = self.gate.config();
-        let inherits = |known: bool| known || defaults;
+        let outer = &self.outer.outcome;
+        let mut push = |name: &str, value: &str| rest.0.push((name.to_owned(), value.to_owned()));
         match outcome.user_id() {
-            Some(user_id) => rest.push(config.identity_header.name(), user_id.as_str())?,
-            None if inherits(self.outer.outcome.user_id().is_some()) => {
-                rest.push(config.identity_header.name(), NOBODY)?;
-            }
+            Some(user_id) => push(config.identity_header.name(), user_id.as_str()),
+            None if from_defaults || outer.user_id().is_some() => push(config.identity_header.name(), NOBODY),
             None => {}
         }
         for (number, header) in config.claim_headers.iter().enumerate() {
             match outcome.claim(number) {
-                Some(text) => rest.push(header.name(), text.as_str())?,
+                Some(text) => push(header.name(), text.as_str()),
                 // A header cannot be taken away from a sub-request, only emptied.
-                None if inherits(self.outer.outcome.claim(number).is_some()) => {
-                    rest.push(header.name(), "")?
-                }
+                None if from_defaults || outer.claim(number).is_some() => push(header.name(), ""),
                 None => {}
             }
         }
-        Ok(())
     }
 
-    /// A header's value without the tokens in it; `None` when nothing is left.
-    fn without_tokens(&self, name: &str, value: String) -> Option<String> {
-        if self.gate.config().forward_token {
-            return Some(value);
-        }
-        let mut places = self.places.iter().filter(|(key, _)| same_key(name, key));
-        places.try_fold(value, |value, (_, place)| {
-            let request = SubRequest { headers: vec![(place.field(), &value)], method: "", path: "" };
-            if place.holds_token(&request) {
-                place.remove_from(value.as_bytes()).and_then(|value| String::from_utf8(value).ok())
-            } else {
-                Some(value)
+    /// A header without the tokens in it; `None` when nothing is left.
+    fn without_tokens(&self, name: &str, value: &str) -> Option<(String, String)> {
+        let mut value = value.to_owned();
+        if !self.gate.config().forward_token {
+            for (_, place) in self.places.iter().filter(|(key, _)| same_key(name, key)) {
+                let header = (place.field().to_owned(), value);
+                let holds = place.holds_token(&Merged { headers: vec![&header], method: "", path: "" });
+                value = header.1;
+                if holds {
+                    value = String::from_utf8(place.remove_from(value.as_bytes())?).ok()?;
+                }
             }
-        })
+        }
+        Some((name.to_owned(), value))
     }
 
-    /// Takes the tokens out of the query of a path; any other path stays as it was written.
-    fn strip_path(&self, members: &mut RawObject<'_>) -> Result<(), Refusal> {
+    /// A path without the tokens in its query.
+    fn without_query_tokens(&self, mut path: String) -> String {
         let config = self.gate.config();
         for place in config.places().filter(|place| matches!(place, Place::Query(_)) && !config.forward_token)
         {
-            let path = decode_path(members.get("path"))?;
-            let request = SubRequest { headers: Vec::new(), method: "", path: &path };
-            if place.holds_token(&request) {
+            if place.holds_token(&Merged { headers: Vec::new(), method: "", path: &path }) {
                 let kept = place.remove_from(path.as_bytes()).and_then(|kept| String::from_utf8(kept).ok());
-                members.remove("path");
-                members.push("path", kept.unwrap_or_default())?;
+                path = kept.unwrap_or_default();
             }
         }
-        Ok(())
+        path
     }
 
     fn is_token_header(&self, name: &str) -> bool {
@@ -361,22 +382,18 @@ impl<'g> Rewriter<'g> {
     /// The path as Kinto writes it into an answer.
     fn path_in_answer(&self, path: &str) -> String {
         let full = self.full_path(path);
-        let path = full.split(['?', '#']).next().unwrap_or_default();
+        let path = full.split('?').next().unwrap_or_default();
         percent_decode_str(path).decode_utf8_lossy().into_owned()
     }
 }
 
-fn object<'b>(member: &RawMember<'b>) -> Result<RawObject<'b>, Refusal> {
-    let RawMember::Borrowed(value) = member else { return Err(Refusal::Shape) };
-    if !value.get().starts_with('{') {
-        return Err(Refusal::Shape);
-    }
-    RawObject::deserialize(*value).map_err(|_| Refusal::NotJson)
+/// The names of headers, by their WSGI keys.
+fn names(headers: &[(String, String)]) -> impl Iterator<Item = (String, String)> {
+    headers.iter().map(|(name, _)| (wsgi_key(name), name.clone()))
 }
 
-fn decode_path(path: Option<&RawMember<'_>>) -> Result<String, Refusal> {
-    path.map_or_else(
-        || Ok(String::new()),
-        |path| serde_json::from_str(path.text()).map_err(|_| Refusal::Shape),
-    )
+/// The media type of a sub-request's Content-Type, if it is one of [`MEDIA_TYPES`] in UTF-8.
+fn json_media_type(value: &str) -> Option<&'static str> {
+    let media_type = utf_8_media_type(value.as_bytes())?;
+    MEDIA_TYPES.into_iter().find(|known| media_type.eq_ignore_ascii_case(known.as_bytes()))
 }

@@ -148,12 +148,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::header_text::Charset;
 
     fn alice() -> Verified {
         Verified {
             policy: 0,
             issuer: None,
-            user_id: UserId::from_value(&json!("alice")).unwrap(),
+            user_id: UserId::from_value(&json!("alice"), Charset::Ascii).unwrap(),
             claims: None,
             validity: Validity::default(),
         }

@@ -6,6 +6,7 @@ use crate::batch::BatchLimits;
 use crate::cache::CacheLimits;
 use crate::credentials::Place;
 use crate::failures::{Failures, OnFailure, OpenPaths};
+use crate::header_text::Charset;
 use crate::host_crypto::HostVerify;
 use crate::identity_header::{IdentityHeader, is_token, same_key, wsgi_key};
 use crate::policy::Policy;
@@ -15,13 +16,14 @@ use crate::settings::{Settings, error, read};
 use crate::user_id::UserId;
 
 /// The settings that are the same for all policies; the others may stand in a policy too.
-const GLOBAL_SETTINGS: [&str; 10] = [
+const GLOBAL_SETTINGS: [&str; 11] = [
     "unauthorizedUserId",
     "onMissing",
     "onInvalid",
     "onKeysUnavailable",
     "open",
     "userIdHeader",
+    "userIdCharset",
     "forwardToken",
     "tokenCache",
     "batch",
@@ -30,6 +32,12 @@ const GLOBAL_SETTINGS: [&str; 10] = [
 
 /// Paths that Kinto answers to anybody (`open`).
 const OPEN_PATHS: [&str; 4] = ["/v1/", "/v1/__heartbeat__", "/v1/__lbheartbeat__", "/v1/__version__"];
+
+/// Bytes of the largest batch that may be allowed: the module holds it, and what it writes instead, in its memory.
+const MAX_BATCH_BYTES: u64 = 16 << 20;
+
+/// The largest number of sub-requests that may be allowed. Each may cost a signature.
+const MAX_BATCH_REQUESTS: u64 = 1_000;
 
 /// More policies than this are a mistake, and each request may have to look at all.
 const MAX_POLICIES: usize = 32;
@@ -73,7 +81,8 @@ impl Config {
     pub fn parse_with_host(bytes: &[u8], host: Option<HostVerify>) -> Result<Self, ConfigError> {
         let mut settings = Settings(read(bytes)?);
         settings.refuse_unknown(&all_settings())?;
-        let mut reader = policy_settings::Reader::new(host);
+        let charset = charset(&mut settings)?;
+        let mut reader = policy_settings::Reader::new(host, charset);
         let mut policies = Vec::new();
         match settings.take("policies") {
             None => policies.push(reader.read("default", &mut settings)?),
@@ -92,7 +101,7 @@ impl Config {
             policy.header_claims.resize(claim_headers.len(), None);
         }
         let config = Self {
-            failures: failures(&mut settings, &policies)?,
+            failures: failures(&mut settings, &policies, charset)?,
             policies,
             identity_header: identity_header(&mut settings)?,
             claim_headers,
@@ -187,7 +196,7 @@ fn policy_list(list: Value, defaults: &Map<String, Value>) -> Result<Vec<(String
     Ok(policies)
 }
 
-fn failures(settings: &mut Settings, policies: &[Policy]) -> Result<Failures, ConfigError> {
+fn failures(settings: &mut Settings, policies: &[Policy], charset: Charset) -> Result<Failures, ConfigError> {
     let schemes = |policy: &Policy| {
         policy.credentials.places().iter().find_map(|place| match place {
             Place::Header { schemes, .. } => schemes.first().cloned(),
@@ -204,7 +213,7 @@ fn failures(settings: &mut Settings, policies: &[Policy]) -> Result<Failures, Co
         invalid: on_failure(settings, "onInvalid", OnFailure::UnauthorizedUser)?,
         keys_unavailable: on_failure(settings, "onKeysUnavailable", OnFailure::Reject)?,
         open: OpenPaths::new(&open),
-        unauthorized: unauthorized(settings)?,
+        unauthorized: unauthorized(settings, charset)?,
         challenge: policies.iter().find_map(schemes).unwrap_or_else(|| "Bearer".to_owned()),
     })
 }
@@ -224,19 +233,39 @@ fn on_failure(settings: &mut Settings, name: &str, default: OnFailure) -> Result
     }
 }
 
-fn unauthorized(settings: &mut Settings) -> Result<Option<UserId>, ConfigError> {
+fn unauthorized(settings: &mut Settings, charset: Charset) -> Result<Option<UserId>, ConfigError> {
     let value = match settings.0.remove("unauthorizedUserId") {
         None => Value::String("public".to_owned()),
         Some(Value::Null) => return Ok(None),
+        // Unquoted, YAML's no, off and n are false: somebody's name, or a mistaken switch.
+        Some(Value::Bool(_)) => {
+            return Err(error(
+                "unauthorizedUserId",
+                "is true or false, which YAML makes of yes, no, on and off too",
+                "put a name in quotes, or write null for anonymous requests",
+            ));
+        }
         Some(value) => value,
     };
-    UserId::from_value(&value).map(Some).map_err(|rejection| {
+    UserId::from_value(&value, charset).map(Some).map_err(|rejection| {
         error(
             "unauthorizedUserId",
             format!("cannot be a user id ({})", rejection.code()),
             "write a name such as public, or null for anonymous requests (an empty one would log in as kinto_jwt:)",
         )
     })
+}
+
+fn charset(settings: &mut Settings) -> Result<Charset, ConfigError> {
+    match settings.take("userIdCharset").as_ref().map(Value::as_str) {
+        None | Some(Some("ascii")) => Ok(Charset::Ascii),
+        Some(Some("latin-1")) => Ok(Charset::Latin1),
+        Some(_) => Err(error(
+            "userIdCharset",
+            "is neither ascii nor latin-1",
+            "write latin-1 only if Kinto runs on waitress, gunicorn or uWSGI; Granian loses such user ids",
+        )),
+    }
 }
 
 fn identity_header(settings: &mut Settings) -> Result<IdentityHeader, ConfigError> {
@@ -284,9 +313,23 @@ fn token_cache(settings: &mut Settings) -> Result<CacheLimits, ConfigError> {
 }
 
 fn batch(settings: &mut Settings) -> Result<BatchLimits, ConfigError> {
-    let mut batch = settings.map("batch", "{ maxBytes: 1048576 }")?;
-    let limits =
-        BatchLimits { max_bytes: batch.size("maxBytes", BatchLimits::default().max_bytes, 1, "bytes")? };
-    batch.refuse_rest("batch", "maxBytes")?;
+    let BatchLimits { max_bytes, max_requests } = BatchLimits::default();
+    let mut batch = settings.map("batch", "{ maxBytes: 1048576, maxRequests: 25 }")?;
+    let mut number = |name: &str, default, most: u64, unit| {
+        let default = u64::try_from(default).unwrap_or(most);
+        batch.integer(name, default, 1..=most, unit).map_err(|e| e.within("batch"))
+    };
+    let limits = BatchLimits {
+        max_bytes: usize::try_from(number("maxBytes", max_bytes, MAX_BATCH_BYTES, "bytes")?)
+            .unwrap_or(max_bytes),
+        max_requests: usize::try_from(number(
+            "maxRequests",
+            max_requests,
+            MAX_BATCH_REQUESTS,
+            "sub-requests",
+        )?)
+        .unwrap_or(max_requests),
+    };
+    batch.refuse_rest("batch", "maxBytes and maxRequests")?;
     Ok(limits)
 }

@@ -31,9 +31,6 @@ const IDLE: Duration = Duration::from_secs(1);
 /// How often while a request waits for keys.
 const BUSY: Duration = Duration::from_millis(20);
 
-/// Requests that may wait for keys at once; more are decided with those that are known.
-const MAX_WAITING: usize = 256;
-
 /// One plugin configuration in one worker.
 struct Root {
     id: u32,
@@ -42,21 +39,29 @@ struct Root {
 }
 
 /// What a configuration's requests share.
+///
+/// A worker is one thread, and Envoy runs one callback at a time: a borrow that fails is a fault of this filter. It panics,
+/// which takes the VM down and lets nothing through.
 struct Worker {
     gate: Gate,
-    issuers: Vec<RefCell<Issuer>>,
+    /// The issuers, each with the place of its policy in the list.
+    issuers: Vec<(usize, RefCell<Issuer>)>,
     waiting: RefCell<Vec<Waiting>>,
     busy: Cell<bool>,
 }
 
 impl Worker {
+    /// The issuer of a policy, by the policy's place in the list.
     fn issuer(&self, policy: usize) -> Option<&RefCell<Issuer>> {
-        self.issuers.iter().find(|issuer| issuer.try_borrow().is_ok_and(|issuer| issuer.policy == policy))
+        self.issuers.iter().find(|(of, _)| *of == policy).map(|(_, issuer)| issuer)
     }
 
     fn set_busy(&self, busy: bool) {
-        if self.busy.replace(busy) != busy {
-            let _ = hostcalls::set_tick_period(if busy { BUSY } else { IDLE });
+        if self.busy.replace(busy) != busy
+            && hostcalls::set_tick_period(if busy { BUSY } else { IDLE }).is_err()
+        {
+            // Tried again at the next tick.
+            self.busy.set(!busy);
         }
     }
 }
@@ -64,10 +69,11 @@ impl Worker {
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, size: usize, _trailers: usize) {
         let Some(worker) = &self.worker else { return };
-        for issuer in worker.issuers.iter().filter_map(|issuer| issuer.try_borrow_mut().ok()) {
-            issuer::on_answer(issuer, &worker.gate, token, headers > 0, size);
+        let Ok(now) = host::now_in_milliseconds() else { return };
+        for (_, issuer) in &worker.issuers {
+            issuer::on_answer(&mut issuer.borrow_mut(), &worker.gate, token, headers > 0, size, now);
         }
-        self.resume_waiting();
+        self.resume_waiting(now);
     }
 }
 
@@ -87,7 +93,8 @@ impl RootContext for Root {
                 for issuer in &mut issuers {
                     issuer.learn(&gate);
                 }
-                let issuers = issuers.into_iter().map(RefCell::new).collect();
+                let issuers =
+                    issuers.into_iter().map(|issuer| (issuer.policy, RefCell::new(issuer))).collect();
                 let (waiting, busy) = (RefCell::default(), Cell::new(false));
                 self.worker = Some(Rc::new(Worker { gate, issuers, waiting, busy }));
                 self.set_tick_period(IDLE);
@@ -105,16 +112,20 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         let Some(worker) = self.worker.clone() else { return };
-        let now = host::now_in_milliseconds();
+        self.metrics.add(worker.gate.take_counts());
+        let Ok(now) = host::now_in_milliseconds() else {
+            error!("the clock of the proxy failed: no keys are fetched until it works");
+            return;
+        };
         let mut asking = false;
-        for mut issuer in worker.issuers.iter().filter_map(|issuer| issuer.try_borrow_mut().ok()) {
+        for (_, issuer) in &worker.issuers {
+            let mut issuer = issuer.borrow_mut();
             asking |= issuer.ask_if_due(&worker.gate, now);
             self.metrics.gauge_keys(&issuer, &worker.gate, now);
         }
-        self.resume_waiting();
-        let waits = worker.waiting.try_borrow().is_ok_and(|waiting| !waiting.is_empty());
+        self.resume_waiting(now);
+        let waits = !worker.waiting.borrow().is_empty();
         worker.set_busy(asking || waits);
-        self.metrics.add(worker.gate.take_counts());
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
@@ -129,21 +140,12 @@ impl RootContext for Root {
 }
 
 impl Root {
-    /// Decides on the requests whose wait is over.
-    fn resume_waiting(&self) {
-        let Some(worker) = &self.worker else { return };
-        let now = host::now_in_milliseconds();
-        let Ok(mut waiting) = worker.waiting.try_borrow_mut() else { return };
-        let (over, still) = std::mem::take(&mut *waiting).into_iter().partition(|request: &Waiting| {
-            let issuer = worker.issuer(request.promise.policy).and_then(|issuer| issuer.try_borrow().ok());
-            issuer.is_none_or(|issuer| request.is_over(&issuer, now))
-        });
-        *waiting = still;
-        drop(waiting);
-        let over: Vec<Waiting> = over;
-        for request in over {
-            request.resume(worker);
+    /// Decides on the requests whose wait is over, each in its own context, and returns to this one.
+    fn resume_waiting(&self, now: u64) {
+        if let Some(worker) = &self.worker {
+            worker.resume_waiting(now);
         }
+        // The context of a request that has gone on is of no use to what follows, and does no harm.
         let _ = hostcalls::set_effective_context(self.id);
     }
 }

@@ -1,6 +1,7 @@
 //! The whole decision: for a request, who Kinto shall take it for, or the answer that it gets instead.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -89,6 +90,43 @@ impl Outcome {
     }
 }
 
+/// What a request's token proves, or why it proves nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Proof<'g> {
+    verdict: Result<Verified, Rejection>,
+    policy: Option<&'g Policy>,
+    remove: Vec<&'g Place>,
+}
+
+impl Proof<'_> {
+    pub(crate) fn rejection(&self) -> Option<Rejection> {
+        self.verdict.as_ref().err().copied()
+    }
+}
+
+/// The tokens of one batch that have failed: each policy verifies a token once.
+#[derive(Debug, Default)]
+pub(crate) struct Failed(HashMap<(usize, Box<[u8]>), Rejection>);
+
+impl Failed {
+    fn or_else(
+        &mut self,
+        policy: usize,
+        token: &[u8],
+        verify: impl FnOnce() -> Result<Verified, Rejection>,
+    ) -> Result<Verified, Rejection> {
+        let key = (policy, token.into());
+        if let Some(rejection) = self.0.get(&key) {
+            return Err(*rejection);
+        }
+        let verified = verify();
+        if let Err(rejection) = &verified {
+            self.0.insert(key, *rejection);
+        }
+        verified
+    }
+}
+
 /// The policies at work.
 #[derive(Debug)]
 pub struct Gate {
@@ -149,22 +187,52 @@ impl Gate {
     /// Decides on a request at the time `now`.
     #[must_use]
     pub fn decide(&self, request: &impl Request, now: NumericDate) -> Decision<'_> {
+        self.decision(&self.prove(request, now, None), request)
+    }
+
+    /// What a request's token proves at the time `now`, or why it proves nothing. A token in `failed` is not verified
+    /// again, and one that fails is put there.
+    pub(crate) fn prove(
+        &self,
+        request: &impl Request,
+        now: NumericDate,
+        failed: Option<&mut Failed>,
+    ) -> Proof<'_> {
         let mut remove = Vec::new();
         let (policy, credential) = self.choose(request, &mut remove);
         if self.config.forward_token {
             remove.clear();
         }
-        match self.identify(policy, &credential, now) {
-            Ok(Verified { user_id, claims, .. }) => {
-                Decision { outcome: Outcome::User(user_id, claims), remove, rejection: None, awaits: None }
-            }
-            Err(rejection) => Decision {
-                outcome: self.without_proof(rejection, policy, request),
-                remove,
-                rejection: Some(rejection),
-                awaits: policy.filter(|policy| policy.may_learn(rejection)).map(|policy| policy.number),
-            },
+        Proof { verdict: self.identify(policy, &credential, now, failed), policy, remove }
+    }
+
+    /// What becomes of a request, by what it proves.
+    pub(crate) fn decision<'g>(&'g self, proof: &Proof<'g>, request: &impl Request) -> Decision<'g> {
+        let rejection = proof.rejection();
+        let learns = |policy: &&Policy| rejection.is_some_and(|rejection| policy.may_learn(rejection));
+        Decision {
+            outcome: self.outcome(proof, request),
+            remove: proof.remove.clone(),
+            rejection,
+            awaits: proof.policy.filter(learns).map(|policy| policy.number),
         }
+    }
+
+    pub(crate) fn outcome(&self, proof: &Proof<'_>, request: &impl Request) -> Outcome {
+        match &proof.verdict {
+            Ok(verified) => Outcome::User(verified.user_id.clone(), verified.claims.clone()),
+            Err(rejection) => self.without_proof(*rejection, proof.policy, request),
+        }
+    }
+
+    /// The decision on a request that should wait for keys when there is no room to wait: its token is not invalid, its
+    /// key is unavailable. Any other decision stays as it is.
+    #[must_use]
+    pub fn without_room<'g>(&'g self, decision: Decision<'g>, request: &impl Request) -> Decision<'g> {
+        let Some(number) = decision.awaits else { return decision };
+        let rejection = Rejection::NoRoomToWait;
+        let outcome = self.without_proof(rejection, self.config.policies.get(number), request);
+        Decision { outcome, rejection: Some(rejection), ..decision }
     }
 
     /// The policy that a request's token is for, by its place and its unverified `iss`, and the token.
@@ -179,13 +247,20 @@ impl Gate {
         let mut chosen = None;
         let mut absent = Rejection::NoToken;
         let mut unfit = None;
+        let (mut last_token, mut last_issuer): (Option<Cow<'r, [u8]>>, Option<Rc<str>>) = (None, None);
         for policy in &self.config.policies {
             match policy.credentials.find(request, used) {
                 Credential::Absent(Rejection::NoToken) => {}
                 Credential::Absent(rejection) => absent = rejection,
                 found if chosen.is_none() => {
                     let fits = match &found {
-                        Credential::Token(token) => policy.is_for(self.issuer(token).as_deref()),
+                        Credential::Token(token) => {
+                            // Places of several policies hold the same token more often than not.
+                            if last_token.as_ref() != Some(token) {
+                                (last_token, last_issuer) = (Some(token.clone()), self.issuer(token));
+                            }
+                            policy.is_for(last_issuer.as_deref())
+                        }
                         _ => policy.is_for(None),
                     };
                     if fits {
@@ -221,6 +296,7 @@ impl Gate {
         policy: Option<&Policy>,
         credential: &Credential<'_>,
         now: NumericDate,
+        failed: Option<&mut Failed>,
     ) -> Result<Verified, Rejection> {
         let token = match credential {
             Credential::Token(token) => token,
@@ -228,7 +304,8 @@ impl Gate {
         };
         let policy = policy.ok_or(Rejection::IssuerUnknown)?;
         let Some(known) = self.cache.find(token).filter(|known| known.policy == policy.number) else {
-            return self.verify(policy, token, now);
+            let Some(failed) = failed else { return self.verify(policy, token, now) };
+            return failed.or_else(policy.number, token, || self.verify(policy, token, now));
         };
         self.numbers.count_hit();
         match policy.rules.check_times(known.validity, now) {

@@ -1,7 +1,7 @@
 //! A claim's value as a header carries it exactly, or not at all.
 //!
-//! WSGI servers read a header's bytes as latin-1 (PEP 3333), and HTTP trims its outer white space
-//! (RFC 9110 section 5.5). What cannot survive that unchanged is refused, never altered.
+//! WSGI servers read a header's bytes as latin-1 (PEP 3333), some only those of ASCII, and HTTP trims its outer white
+//! space (RFC 9110 section 5.5). What cannot survive that unchanged is refused, never altered.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -10,15 +10,25 @@ use serde_json::Value;
 
 use crate::rejection::Rejection;
 
+/// The characters that the WSGI server behind Envoy reads in a header as they were sent (`userIdCharset`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Charset {
+    /// Up to U+007F: every server. Granian hands a value with any other byte to Kinto as the empty text.
+    #[default]
+    Ascii,
+    /// Up to U+00FF, in latin-1: waitress, gunicorn and uWSGI.
+    Latin1,
+}
+
 /// Text that arrives as it was sent.
 ///
-/// Never empty, no character above U+00FF, no control character, no outer white space.
+/// Never empty, no character beyond the [`Charset`], no control character, no outer white space.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderText(Rc<str>);
 
 impl HeaderText {
     /// Renders a JSON value as `kinto_jwt` does (Python's `str`): `"a"` is `a`, `42` is `42`, `true` is `True`.
-    pub fn from_value(value: &Value) -> Result<Self, Rejection> {
+    pub fn from_value(value: &Value, charset: Charset) -> Result<Self, Rejection> {
         let text = match value {
             Value::String(text) => Cow::Borrowed(text.as_str()),
             Value::Number(number) if number.is_u64() || number.is_i64() => Cow::Owned(number.to_string()),
@@ -35,10 +45,13 @@ impl HeaderText {
         if text.trim().len() != text.len() {
             return Err(Rejection::UserIdOuterSpace);
         }
-        if text.chars().any(|c| u8::try_from(c).is_err()) {
-            return Err(Rejection::UserIdNotLatin1);
+        match charset {
+            Charset::Ascii if !text.is_ascii() => Err(Rejection::UserIdNotAscii),
+            Charset::Latin1 if text.chars().any(|c| u8::try_from(c).is_err()) => {
+                Err(Rejection::UserIdNotLatin1)
+            }
+            _ => Ok(Self(text.into())),
         }
-        Ok(Self(text.into()))
     }
 
     /// The text.
@@ -76,7 +89,7 @@ mod tests {
             (json!(false), "False"),
             (json!("a b, c"), "a b, c"),
         ] {
-            assert_eq!(HeaderText::from_value(&value).unwrap().as_str(), text);
+            assert_eq!(HeaderText::from_value(&value, Charset::Ascii).unwrap().as_str(), text);
         }
     }
 
@@ -99,13 +112,23 @@ mod tests {
             (json!("日本"), Rejection::UserIdNotLatin1),
             (json!("a\u{30a}"), Rejection::UserIdNotLatin1),
         ] {
-            assert_eq!(HeaderText::from_value(&value).unwrap_err(), rejection, "{value}");
+            assert_eq!(HeaderText::from_value(&value, Charset::Latin1).unwrap_err(), rejection, "{value}");
         }
     }
 
     #[test]
     fn latin_1_is_carried_as_one_byte_each() {
-        let id = HeaderText::from_value(&json!("ålice")).unwrap();
+        let id = HeaderText::from_value(&json!("ålice"), Charset::Latin1).unwrap();
         assert_eq!(id.to_header_value().as_ref(), b"\xe5lice");
+    }
+
+    #[test]
+    fn only_ascii_is_carried_unless_the_operator_says_otherwise() {
+        for text in ["ålice", "\u{80}", "ÿ", "日本"] {
+            let carried = HeaderText::from_value(&json!(text), Charset::default());
+            let control = text.chars().all(char::is_control);
+            let rejection = if control { Rejection::UserIdControl } else { Rejection::UserIdNotAscii };
+            assert_eq!(carried.unwrap_err(), rejection, "{text}");
+        }
     }
 }

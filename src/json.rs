@@ -6,8 +6,6 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Number, Value};
 
 /// Parses `bytes` as a JSON object in which no object, at any depth, has two members of one name.
@@ -84,86 +82,6 @@ impl<'de> Visitor<'de> for UniqueVisitor {
     }
 }
 
-/// One object, its names unique and in order, its values as they were written, to the byte.
-#[derive(Default)]
-pub(crate) struct RawObject<'a>(pub(crate) Vec<(String, RawMember<'a>)>);
-
-/// A member's value: as it came, or written by the filter.
-pub(crate) enum RawMember<'a> {
-    /// Text from the input, not touched.
-    Borrowed(&'a RawValue),
-    /// A value of the filter's own.
-    Owned(Box<RawValue>),
-}
-
-impl RawMember<'_> {
-    /// The JSON text.
-    pub(crate) fn text(&self) -> &str {
-        match self {
-            Self::Borrowed(value) => value.get(),
-            Self::Owned(value) => value.get(),
-        }
-    }
-}
-
-impl<'a> RawObject<'a> {
-    /// The value of the member of this name.
-    pub(crate) fn get(&self, name: &str) -> Option<&RawMember<'a>> {
-        self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value)
-    }
-
-    /// Adds a member; the name must not be there.
-    pub(crate) fn push(&mut self, name: &str, value: impl Serialize) -> Result<(), serde_json::Error> {
-        self.0.push((name.to_owned(), RawMember::Owned(to_raw_value(&value)?)));
-        Ok(())
-    }
-
-    /// Takes the member of this name out.
-    pub(crate) fn remove(&mut self, name: &str) -> Option<RawMember<'a>> {
-        let at = self.0.iter().position(|(other, _)| other == name)?;
-        Some(self.0.remove(at).1)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for RawObject<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ObjectVisitor;
-        impl<'de> Visitor<'de> for ObjectVisitor {
-            type Value = RawObject<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object with unique names")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members: Vec<(String, RawMember<'de>)> = Vec::new();
-                let mut names = std::collections::HashSet::new();
-                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
-                    if !names.insert(name.clone()) {
-                        return Err(A::Error::custom("duplicate name"));
-                    }
-                    members.push((name, RawMember::Borrowed(value)));
-                }
-                Ok(RawObject(members))
-            }
-        }
-        deserializer.deserialize_map(ObjectVisitor)
-    }
-}
-
-impl Serialize for RawObject<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in &self.0 {
-            match value {
-                RawMember::Borrowed(value) => map.serialize_entry(name, value)?,
-                RawMember::Owned(value) => map.serialize_entry(name, value)?,
-            }
-        }
-        map.end()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,16 +105,5 @@ mod tests {
         assert!(parse_object(b"{\"a\":1e400}").is_err());
         assert!(parse_object(&[b"{\"a\":".as_slice(), &[b'['; 100_000]].concat()).is_err());
         assert_eq!(parse_object(b" {\"a\": 1}\r\n").unwrap()["a"], 1);
-    }
-
-    #[test]
-    fn a_raw_object_keeps_order_and_bytes() {
-        let text = r#"{"z":1.0e1 ,"a":"\u0061\/","m":{ "x":1,"x":2 }}"#;
-        let object: RawObject<'_> = serde_json::from_str(text).unwrap();
-        assert_eq!(
-            serde_json::to_string(&object).unwrap(),
-            r#"{"z":1.0e1,"a":"\u0061\/","m":{ "x":1,"x":2 }}"#
-        );
-        assert!(serde_json::from_str::<RawObject<'_>>(r#"{"a":1,"\u0061":2}"#).is_err());
     }
 }

@@ -9,7 +9,7 @@ use crate::cache::Verified;
 use crate::claim_name::ClaimName;
 use crate::claims::{NumericDate, Rules};
 use crate::credentials::Credentials;
-use crate::header_text::HeaderText;
+use crate::header_text::{Charset, HeaderText};
 use crate::host_crypto::HostVerify;
 use crate::jwks::{self, Origin};
 use crate::keys::{Choice, Keys, NamedAlgorithm};
@@ -39,6 +39,8 @@ pub struct Policy {
     pub rules: Rules,
     /// `userIdTokenKey`: the claim that names the user.
     pub user_id_claim: ClaimName,
+    /// `userIdCharset`: the characters that the user id and the claim headers may have.
+    pub charset: Charset,
     /// `claimsToHeaders`: for each of the configuration's claim headers, the claim that fills it.
     pub header_claims: Vec<Option<ClaimName>>,
 }
@@ -89,7 +91,7 @@ impl Policy {
         let keys = self.keys.current().ok_or(Rejection::KeysUnavailable)?;
         let claims = keys.verify(&parsed, numbers)?;
         let admitted = self.rules.admit(claims, now)?;
-        let user_id = UserId::from_claims(&admitted, &self.user_id_claim)?;
+        let user_id = UserId::from_claims(&admitted, &self.user_id_claim, self.charset)?;
         Ok(Verified {
             policy: self.number,
             issuer: admitted.object().get("iss").and_then(Value::as_str).map(Rc::from),
@@ -101,7 +103,9 @@ impl Policy {
 
     /// The values for the claim headers; one that a header cannot carry exactly is left out.
     fn header_texts(&self, claims: &Value) -> Option<Rc<[Option<HeaderText>]>> {
-        let text = |name: &Option<ClaimName>| HeaderText::from_value(name.as_ref()?.find(claims)?).ok();
+        let text = |name: &Option<ClaimName>| {
+            HeaderText::from_value(name.as_ref()?.find(claims)?, self.charset).ok()
+        };
         (!self.header_claims.is_empty()).then(|| self.header_claims.iter().map(text).collect())
     }
 
@@ -131,12 +135,15 @@ impl Policy {
         self.rules.check_issuer(iss).is_ok()
     }
 
-    /// Compared as RFC 7515 section 4.1.9 says: in any case, `application/` left out.
+    /// Compared as RFC 7515 section 4.1.9 says: in any case, `application/` left out where no other `/` follows.
     fn check_typ(&self, typ: Option<&str>) -> Result<(), Rejection> {
         let Some(expected) = &self.typ else { return Ok(()) };
         let bare = |typ: &str| {
             let typ = typ.to_ascii_lowercase();
-            typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ)
+            match typ.strip_prefix("application/") {
+                Some(rest) if !rest.contains('/') => rest.to_owned(),
+                _ => typ,
+            }
         };
         if typ.is_some_and(|typ| bare(typ) == bare(expected)) { Ok(()) } else { Err(Rejection::TypMismatch) }
     }

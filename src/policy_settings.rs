@@ -6,6 +6,7 @@ use crate::claim_name::ClaimName;
 use crate::claims::Rules;
 use crate::config::own_header;
 use crate::credentials::{Credentials, Place};
+use crate::header_text::Charset;
 use crate::host_crypto::HostVerify;
 use crate::identity_header::{IdentityHeader, is_token, same_key, wsgi_key};
 use crate::json;
@@ -57,13 +58,14 @@ const PARAMETER_SCHEMES: [&str; 6] = ["Digest", "WSSE", "HMACDigest", "GoogleLog
 /// Reads policies, and gathers what they have in common.
 pub(crate) struct Reader {
     host: Option<HostVerify>,
+    charset: Charset,
     pub(crate) claim_headers: Vec<IdentityHeader>,
     pub(crate) warnings: Vec<String>,
 }
 
 impl Reader {
-    pub(crate) fn new(host: Option<HostVerify>) -> Self {
-        Self { host, claim_headers: Vec::new(), warnings: Vec::new() }
+    pub(crate) fn new(host: Option<HostVerify>, charset: Charset) -> Self {
+        Self { host, charset, claim_headers: Vec::new(), warnings: Vec::new() }
     }
 
     /// Reads the policy of this name.
@@ -90,6 +92,7 @@ impl Reader {
                 required_scopes: required_scopes(settings)?,
             },
             user_id_claim: ClaimName::new(settings.text("userIdTokenKey", "sub")?),
+            charset: self.charset,
             header_claims: self.header_claims(settings)?,
         })
     }

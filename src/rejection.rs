@@ -37,6 +37,8 @@ pub enum Rejection {
     KidUnknown,
     /// There are no keys yet: the issuer has not answered.
     KeysUnavailable,
+    /// No key has this `kid`, and too many requests wait already until the issuer has been asked again.
+    NoRoomToWait,
     /// The signature does not match the token and the key.
     BadSignature,
     /// The claims are not a JSON object with unique names (RFC 7519 sections 4 and 7.2).
@@ -77,6 +79,8 @@ pub enum Rejection {
     UserIdType,
     /// The user id is empty: Kinto would log `kinto_jwt:` in.
     UserIdEmpty,
+    /// The user id has a character above U+007F, and `userIdCharset` is `ascii`.
+    UserIdNotAscii,
     /// The user id has a character above U+00FF, which a header cannot carry to WSGI (PEP 3333).
     UserIdNotLatin1,
     /// The user id has a control character (RFC 9110 section 5.5).
@@ -105,6 +109,7 @@ impl Rejection {
             Self::KidMissing => "kid_missing",
             Self::KidUnknown => "kid_unknown",
             Self::KeysUnavailable => "keys_unavailable",
+            Self::NoRoomToWait => "no_room_to_wait",
             Self::BadSignature => "bad_signature",
             Self::ClaimsNotJson => "claims_not_json",
             Self::NotNumericDate => "not_numeric_date",
@@ -125,6 +130,7 @@ impl Rejection {
             Self::NoUserIdClaim => "no_user_id_claim",
             Self::UserIdType => "user_id_type",
             Self::UserIdEmpty => "user_id_empty",
+            Self::UserIdNotAscii => "user_id_not_ascii",
             Self::UserIdNotLatin1 => "user_id_not_latin1",
             Self::UserIdControl => "user_id_control",
             Self::UserIdOuterSpace => "user_id_outer_space",
@@ -136,7 +142,7 @@ impl Rejection {
     pub const fn cause(self) -> Cause {
         match self {
             Self::NoToken | Self::ForeignScheme => Cause::Missing,
-            Self::KeysUnavailable => Cause::KeysUnavailable,
+            Self::KeysUnavailable | Self::NoRoomToWait => Cause::KeysUnavailable,
             _ => Cause::Invalid,
         }
     }

@@ -108,6 +108,8 @@ pub enum FetchFault {
     NoUsableKey,
     /// Metadata of another issuer, or with a `jwks_uri` on another host.
     Discovery,
+    /// Envoy did not store the key set, so that the other workers cannot read it.
+    NotShared,
 }
 
 impl FetchFault {
@@ -123,6 +125,7 @@ impl FetchFault {
             Self::NotJson => "not_json",
             Self::NoUsableKey => "no_usable_key",
             Self::Discovery => "discovery",
+            Self::NotShared => "not_shared",
         }
     }
 }
@@ -138,6 +141,7 @@ impl std::fmt::Display for FetchFault {
             Self::Status(status) => write!(f, "status {status}"),
             Self::TooLarge => f.write_str("the answer is larger than maxBytes"),
             Self::NotJson => f.write_str("the answer is not a JSON object with unique names"),
+            Self::NotShared => f.write_str("Envoy did not store the keys for its other workers"),
             Self::NoUsableKey => f.write_str("the answer has no key that fits"),
             Self::Discovery => {
                 f.write_str("the metadata is not of this issuer, or has a jwks_uri on another host")

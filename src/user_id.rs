@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::claim_name::ClaimName;
 use crate::claims::Admitted;
-use crate::header_text::HeaderText;
+use crate::header_text::{Charset, HeaderText};
 use crate::rejection::Rejection;
 
 /// Who a request is. An altered id would be another user, so it is carried exactly or not at all.
@@ -15,13 +15,13 @@ pub struct UserId(HeaderText);
 
 impl UserId {
     /// The user id of admitted claims, or why a header cannot carry it.
-    pub fn from_claims(claims: &Admitted, name: &ClaimName) -> Result<Self, Rejection> {
-        Self::from_value(name.find(claims.object()).ok_or(Rejection::NoUserIdClaim)?)
+    pub fn from_claims(claims: &Admitted, name: &ClaimName, charset: Charset) -> Result<Self, Rejection> {
+        Self::from_value(name.find(claims.object()).ok_or(Rejection::NoUserIdClaim)?, charset)
     }
 
     /// A user id of the operator's (`unauthorizedUserId`).
-    pub fn from_value(value: &Value) -> Result<Self, Rejection> {
-        HeaderText::from_value(value).map(Self)
+    pub fn from_value(value: &Value, charset: Charset) -> Result<Self, Rejection> {
+        HeaderText::from_value(value, charset).map(Self)
     }
 
     /// The id as text.

@@ -1,19 +1,103 @@
 //! The host's services, in the core's terms.
 
-use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, UNIX_EPOCH};
 
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::{Bytes, MapType, MetricType};
+use proxy_wasm::types::{BufferType, MapType, MetricType};
 
 use crate::answer::Answer;
-use crate::claims::NumericDate;
-use crate::credentials::Request;
 use crate::gate::Gate;
+use crate::host::{Body, Fields, Host, HostError, Wait};
 
 use super::issuer::Issuer;
+
+/// Envoy, at the request of the context that is at work.
+///
+/// The SDK (0.2.5) panics at most errors, which takes the worker's VM down and so is closed too; what it returns is not
+/// dropped here.
+pub(super) struct Envoy<'w> {
+    wait: &'w dyn Fn(usize) -> Result<Wait, HostError>,
+}
+
+impl<'w> Envoy<'w> {
+    /// `wait` gives the request a place in the waiting room of a policy.
+    pub(super) fn new(wait: &'w dyn Fn(usize) -> Result<Wait, HostError>) -> Self {
+        Self { wait }
+    }
+}
+
+impl Host for Envoy<'_> {
+    fn now(&self) -> Result<Duration, HostError> {
+        since_1970()
+    }
+
+    fn fields(&self, list: Fields) -> Result<Vec<(String, Vec<u8>)>, HostError> {
+        hostcalls::get_map_bytes(map(list)).map_err(|_| HostError("get_fields"))
+    }
+
+    fn field(&self, list: Fields, name: &str) -> Result<Option<Vec<u8>>, HostError> {
+        hostcalls::get_map_value_bytes(map(list), name).map_err(|_| HostError("get_field"))
+    }
+
+    fn set_field(&self, list: Fields, name: &str, value: Option<&[u8]>) -> Result<(), HostError> {
+        hostcalls::set_map_value_bytes(map(list), name, value).map_err(|_| HostError("set_field"))
+    }
+
+    fn body(&self, body: Body, size: usize) -> Result<Vec<u8>, HostError> {
+        let bytes = hostcalls::get_buffer(buffer(body), 0, size).map_err(|_| HostError("get_body"))?;
+        Ok(bytes.unwrap_or_default())
+    }
+
+    fn set_body(&self, body: Body, size: usize, content: &[u8]) -> Result<(), HostError> {
+        hostcalls::set_buffer(buffer(body), 0, size, content).map_err(|_| HostError("set_body"))
+    }
+
+    /// Envoy itself leaves the body out for HEAD.
+    fn send(&self, answer: &Answer, has_origin: bool) -> Result<(), HostError> {
+        let (status, headers) = (u32::from(answer.status), answer.headers(has_origin));
+        hostcalls::send_http_response(status, headers, Some(answer.body.as_bytes()))
+            .map_err(|_| HostError("send"))
+    }
+
+    fn resume(&self) -> Result<(), HostError> {
+        hostcalls::resume_http_request().map_err(|_| HostError("resume"))
+    }
+
+    fn wait(&self, policy: usize) -> Result<Wait, HostError> {
+        (self.wait)(policy)
+    }
+
+    /// The log reads it as `%FILTER_STATE(wasm.kinto_jwt_reason:PLAIN)%`.
+    fn note_reason(&self, code: &str) {
+        // A reason that is lost does no harm.
+        let _ = hostcalls::set_property(vec!["kinto_jwt_reason"], Some(code.as_bytes()));
+    }
+
+    fn record_verification(&self, took: Duration) {
+        thread_local! {
+            static HISTOGRAM: Option<u32> =
+                hostcalls::define_metric(MetricType::Histogram, "kinto_jwt.verification_microseconds").ok();
+        }
+        let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        HISTOGRAM.with(|id| id.map(|id| hostcalls::record_metric(id, microseconds)));
+    }
+}
+
+fn map(list: Fields) -> MapType {
+    match list {
+        Fields::RequestHeaders => MapType::HttpRequestHeaders,
+        Fields::RequestTrailers => MapType::HttpRequestTrailers,
+        Fields::ResponseHeaders => MapType::HttpResponseHeaders,
+    }
+}
+
+fn buffer(body: Body) -> BufferType {
+    match body {
+        Body::Request => BufferType::HttpRequestBody,
+        Body::Response => BufferType::HttpResponseBody,
+    }
+}
 
 /// Envoy's foreign function of this name.
 pub(super) fn verify_signature(arguments: &[u8]) -> Option<Vec<u8>> {
@@ -21,76 +105,14 @@ pub(super) fn verify_signature(arguments: &[u8]) -> Option<Vec<u8>> {
     hostcalls::call_foreign_function("verify_signature", Some(arguments)).ok().map(Option::unwrap_or_default)
 }
 
-/// A clock before 1970 reads 0: a token with nbf or iat is then not yet valid.
-fn since_1970() -> Duration {
-    hostcalls::get_current_time().ok().and_then(|now| now.duration_since(UNIX_EPOCH).ok()).unwrap_or_default()
+/// A clock that fails, or is before 1970, would make tokens valid that have expired.
+fn since_1970() -> Result<Duration, HostError> {
+    let now = hostcalls::get_current_time().ok().and_then(|now| now.duration_since(UNIX_EPOCH).ok());
+    now.filter(|now| !now.is_zero()).ok_or(HostError("clock"))
 }
 
-pub(super) fn now() -> NumericDate {
-    since_1970().as_secs()
-}
-
-pub(super) fn now_in_milliseconds() -> u64 {
-    u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX)
-}
-
-pub(super) fn now_in_microseconds() -> u64 {
-    u64::try_from(since_1970().as_micros()).unwrap_or(u64::MAX)
-}
-
-/// The request of the context that is at work.
-pub(super) struct HostRequest(OnceCell<Vec<(String, Bytes)>>);
-
-impl HostRequest {
-    /// Asks for each field when it is needed. Each call to the host costs about as much as a decision.
-    pub(super) fn by_name() -> Self {
-        Self(OnceCell::new())
-    }
-
-    /// Asks for all fields at once.
-    pub(super) fn whole() -> Self {
-        let request = Self::by_name();
-        request.fields();
-        request
-    }
-
-    pub(super) fn fields(&self) -> &[(String, Bytes)] {
-        self.0.get_or_init(|| hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default())
-    }
-}
-
-impl Request for HostRequest {
-    fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = Cow<'r, [u8]>> {
-        // Envoy has no more than one of these; it joins fields of the name authorization by commas.
-        let single = ["authorization", ":method", ":path", "origin", "access-control-request-method"];
-        let by_name = self.0.get().is_none() && single.contains(&name);
-        let fields = if by_name { &[] } else { self.fields() };
-        let fields = fields.iter().filter(move |(other, _)| other == name);
-        let asked = if by_name { header(name) } else { None };
-        asked.map(Cow::Owned).into_iter().chain(fields.map(|(_, value)| Cow::Borrowed(value.as_slice())))
-    }
-}
-
-/// The first value of a request header. Only while Envoy holds the headers back: later the SDK panics.
-pub(super) fn header(name: &str) -> Option<Bytes> {
-    hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name).unwrap_or_default()
-}
-
-/// Replaces, or removes, every request header of this name.
-pub(super) fn set_header(name: &str, value: Option<&[u8]>) {
-    let _ = hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, value);
-}
-
-/// Answers the request in Envoy's stead. Envoy itself leaves the body out for HEAD.
-pub(super) fn send(answer: &Answer, has_origin: bool) {
-    let headers = answer.headers(has_origin);
-    let _ = hostcalls::send_http_response(u32::from(answer.status), headers, Some(answer.body.as_bytes()));
-}
-
-/// Names the reason for the access log (`%FILTER_STATE(wasm.kinto_jwt_reason:PLAIN)%`). Once for each request:
-/// Envoy takes no other value after the first, and the SDK panics at that.
-pub(super) fn note_reason(code: &str) {
-    let _ = hostcalls::set_property(vec!["kinto_jwt_reason"], Some(code.as_bytes()));
+pub(super) fn now_in_milliseconds() -> Result<u64, HostError> {
+    since_1970().map(|now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Envoy's statistics, under `wasmcustom.kinto_jwt.`.
@@ -101,6 +123,7 @@ impl Metrics {
     pub(super) fn add(&mut self, counts: BTreeMap<String, u64>) {
         for (name, count) in counts {
             if let Some(id) = self.id(MetricType::Counter, &name) {
+                // A count that is lost does no harm.
                 let _ = hostcalls::increment_metric(id, i64::try_from(count).unwrap_or(i64::MAX));
             }
         }
@@ -118,6 +141,7 @@ impl Metrics {
 
     fn gauge(&mut self, name: &str, value: u64) {
         if let Some(id) = self.id(MetricType::Gauge, name) {
+            // The next tick records it again.
             let _ = hostcalls::record_metric(id, value);
         }
     }
@@ -130,13 +154,4 @@ impl Metrics {
         self.0.insert(name.to_owned(), id);
         Some(id)
     }
-}
-
-/// Records how long a signature took.
-pub(super) fn record_verification(microseconds: u64) {
-    thread_local! {
-        static HISTOGRAM: Option<u32> =
-            hostcalls::define_metric(MetricType::Histogram, "kinto_jwt.verification_microseconds").ok();
-    }
-    HISTOGRAM.with(|id| id.map(|id| hostcalls::record_metric(id, microseconds)));
 }

@@ -1,6 +1,5 @@
 //! An issuer's keys: fetched by one worker, shared through Envoy's shared data, learnt by all.
 
-use std::cell::RefMut;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use crate::policy::Policy;
 use crate::refresh::Progress;
 use crate::remote_jwks::{Address, FetchFault, Fetched, RemoteJwks, Source, jwks_address};
 
-use super::host::{now_in_milliseconds, verify_signature};
+use super::host::verify_signature;
 
 /// The issuer of a policy, as this worker knows it.
 pub(super) struct Issuer {
@@ -99,9 +98,11 @@ impl Issuer {
         else {
             return;
         };
-        if let Ok(set) = json::parse_object(&text) {
-            let _ = gate.take_set(self.policy, &set, Some(verify_signature));
-            self.generation = self.progress.generation;
+        let set = json::parse_object(&text).map_err(|error| error.to_string());
+        match set.and_then(|set| gate.take_set(self.policy, &set, Some(verify_signature))) {
+            Ok(_) => self.generation = self.progress.generation,
+            // The worker that fetched this set has taken it: this one is to blame, and tries again.
+            Err(words) => warn!("{}: the key set of another worker {words}", self.name),
         }
     }
 
@@ -120,14 +121,14 @@ impl Issuer {
                     Source::Jwks(address) => (address.clone(), false),
                     Source::Discovery { metadata, .. } => (metadata.clone(), true),
                 };
-                self.call(gate, &address, is_metadata);
+                self.call(gate, &address, is_metadata, now);
             }
         }
         self.wanted = false;
         self.progress.lease > now
     }
 
-    fn call(&mut self, gate: &Gate, address: &Address, is_metadata: bool) {
+    fn call(&mut self, gate: &Gate, address: &Address, is_metadata: bool, now: u64) {
         let headers = vec![
             (":method", "GET"),
             (":scheme", address.scheme.as_str()),
@@ -139,12 +140,12 @@ impl Issuer {
         let timeout = Duration::from_millis(self.remote.timeout);
         match hostcalls::dispatch_http_call(&self.remote.cluster, headers, None, Vec::new(), timeout) {
             Ok(token) => self.call = Some(Call { token, is_metadata }),
-            Err(Status::BadArgument) => self.end(gate, Err(FetchFault::NoCluster)),
-            Err(_) => self.end(gate, Err(FetchFault::NoAnswer)),
+            Err(Status::BadArgument) => self.end(gate, Err(FetchFault::NoCluster), now),
+            Err(_) => self.end(gate, Err(FetchFault::NoAnswer), now),
         }
     }
 
-    fn on_answer(&mut self, gate: &Gate, fetched: &Fetched, is_metadata: bool) {
+    fn on_answer(&mut self, gate: &Gate, fetched: &Fetched, is_metadata: bool, now: u64) {
         let next = fetched.json(self.remote.max_bytes).and_then(|object| match &self.remote.source {
             Source::Discovery { metadata, issuer } if is_metadata => {
                 jwks_address(&object, issuer, metadata).map(Next::Ask)
@@ -152,13 +153,13 @@ impl Issuer {
             _ => Ok(Next::Take(object)),
         });
         match next {
-            Ok(Next::Ask(address)) => self.call(gate, &address, false),
-            Ok(Next::Take(set)) => self.take(gate, fetched, &set),
-            Err(fault) => self.end(gate, Err(fault)),
+            Ok(Next::Ask(address)) => self.call(gate, &address, false, now),
+            Ok(Next::Take(set)) => self.take(gate, fetched, &set, now),
+            Err(fault) => self.end(gate, Err(fault), now),
         }
     }
 
-    fn take(&mut self, gate: &Gate, fetched: &Fetched, set: &Value) {
+    fn take(&mut self, gate: &Gate, fetched: &Fetched, set: &Value, now: u64) {
         let known = hostcalls::get_shared_data(&self.keys_name(self.progress.generation));
         let is_new = !matches!(known, Ok((Some(text), _)) if text == fetched.body);
         if is_new {
@@ -167,21 +168,23 @@ impl Issuer {
                 Ok(skipped) => warn!("{}: took a new key set; left out: {}", self.name, skipped.join(", ")),
                 Err(words) => {
                     warn!("{}: the key set {words}", self.name);
-                    return self.end(gate, Err(FetchFault::NoUsableKey));
+                    return self.end(gate, Err(FetchFault::NoUsableKey), now);
                 }
             }
             let name = self.keys_name(self.progress.generation.saturating_add(1));
-            let _ = hostcalls::set_shared_data(&name, Some(&fetched.body), None);
-            // The one before may still be read by a worker; the one before that is not.
+            if hostcalls::set_shared_data(&name, Some(&fetched.body), None).is_err() {
+                // Otherwise the other workers would look for a set that is not there.
+                return self.end(gate, Err(FetchFault::NotShared), now);
+            }
+            // The one before may still be read by a worker; the one before that is not. One that stays costs memory.
             let old = self.keys_name(self.progress.generation.saturating_sub(1));
             let _ = hostcalls::set_shared_data(&old, Some(b""), None);
         }
-        self.end(gate, Ok((is_new, fetched.max_age())));
+        self.end(gate, Ok((is_new, fetched.max_age())), now);
     }
 
     /// Ends a fetch: says so to the other workers, to the log and to the metrics.
-    fn end(&mut self, gate: &Gate, result: Result<(bool, Option<u64>), FetchFault>) {
-        let now = now_in_milliseconds();
+    fn end(&mut self, gate: &Gate, result: Result<(bool, Option<u64>), FetchFault>, now: u64) {
         for _ in 0..3 {
             let (progress, cas) = self.read_progress().unwrap_or_default();
             let ended = match result {
@@ -232,17 +235,11 @@ enum Next {
 }
 
 /// Reads the answer to a call, if it is this issuer's.
-pub(super) fn on_answer(
-    mut issuer: RefMut<'_, Issuer>,
-    gate: &Gate,
-    token: u32,
-    is_there: bool,
-    size: usize,
-) {
+pub(super) fn on_answer(issuer: &mut Issuer, gate: &Gate, token: u32, is_there: bool, size: usize, now: u64) {
     let Some(call) = issuer.call.take_if(|call| call.token == token) else { return };
     // The SDK panics when it is asked for what is not there.
     let fetched = if is_there { read_answer(size, issuer.remote.max_bytes) } else { Fetched::default() };
-    issuer.on_answer(gate, &fetched, call.is_metadata);
+    issuer.on_answer(gate, &fetched, call.is_metadata, now);
 }
 
 fn read_answer(size: usize, max_bytes: usize) -> Fetched {

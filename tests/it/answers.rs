@@ -187,7 +187,7 @@ fn in_a_batch_each_refused_sub_request_gets_its_own_401() {
 
 #[test]
 fn claims_reach_kinto_as_headers_exactly_or_not_at_all() {
-    let settings = json!({"public_key": SECRET, "algorithm": "HS256", "onMissing": "reject", "claimsToHeaders":
+    let settings = json!({"public_key": SECRET, "algorithm": "HS256", "onMissing": "reject", "userIdCharset": "latin-1", "claimsToHeaders":
         {"X-Email": "email", "X-Realm": "/realm/name", "X-Level": "level"}});
     let mut config = config_of(http::echo(), &[("claims", as_struct(&settings))]);
     crate::servers::manager(&mut config["static_resources"]["listeners"][0])["common_http_protocol_options"]

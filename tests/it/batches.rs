@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use kinto_jwt_filter::batch_path::is_batch;
 use serde_json::{Value, json};
 
 use crate::forgeries::{FORGERY, forgeries, json_type, without_safeguards};
@@ -75,7 +76,7 @@ fn every_one_byte_variation_of_the_path_that_reaches_the_endpoint_is_known() {
                     let request = http::bytes("POST", &variation, &[json_type()], FORGERY.as_bytes());
                     if is_forged(kinto.port("kinto"), &request) {
                         reached += 1;
-                        let known = kinto_jwt_filter::batch_path::is_batch(b"POST", &variation);
+                        let known = is_batch(b"POST", &variation);
                         assert!(known, "{}", variation.escape_ascii());
                     }
                 }
@@ -140,7 +141,6 @@ fn honest() -> Vec<(&'static str, Value, Vec<&'static str>)> {
             vec!["alice"],
         ),
         ("25", json!({"requests": vec![own("bob"); 25]}), vec!["bob"; 25]),
-        ("not ASCII", json!({"requests": [own("ålice")]}), vec!["ålice"]),
     ]
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::http::{self, authorization};
 use crate::servers::{Envoy, Kinto, as_string, as_struct, config_of, demo_config, made, project, wait_for};
 use crate::table::with;
-use crate::tokens::{SECRET, jwk, key_file, now, public_key, rs256};
+use crate::tokens::{SECRET, b64, jwk, key_file, now, public_key, rs256};
 
 /// Settings that must be refused, with words that must be in the message.
 fn refused() -> Vec<(Value, &'static [&'static str])> {
@@ -34,6 +34,27 @@ fn refused() -> Vec<(Value, &'static [&'static str])> {
         (of("ed448", "EdDSA"), &["a key of an unknown kind"]),
         (of("rsa", "ES256"), &["an RSA key, which is for RS256", "algorithm is ES256"]),
         (of("rsa", "HS256"), &["a PEM or SSH key, and HS256 takes a shared secret"]),
+        (
+            secret(&jwk("k", "rsa").to_string(), "HS256"),
+            &["a JWK or another JSON text, and HS256", "goes into jwks"],
+        ),
+        (secret(&format!(" \n{}", jwk("k", "p256")), "HS256"), &["a JWK or another JSON text"]),
+        (secret(&json!({"keys": [jwk("k", "rsa")]}).to_string(), "HS512"), &["a JWK or another JSON text"]),
+        (secret(&json!([jwk("k", "ed25519")]).to_string(), "HS384"), &["a JWK or another JSON text"]),
+        (secret(&format!("{}}}", jwk("k", "rsa")), "HS256"), &["a JWK or another JSON text"]),
+        (secret(&format!("\u{feff}{}", jwk("k", "rsa")), "HS256"), &["a JWK or another JSON text"]),
+        (
+            json!({"jwks": {"keys": [{"kty": "oct", "k": b64(jwk("k", "rsa").to_string())}]}, "algorithm": "HS256"}),
+            &["jwks has no key", "key 1 is a JWK or another JSON text"],
+        ),
+        (
+            json!({"jwks": {"keys": [{"kty": "oct", "k": b64(public_key("rsa"))}]}, "algorithm": "HS256"}),
+            &["key 1 is a PEM or SSH key"],
+        ),
+        (
+            json!({"jwks": {"keys": [{"kty": "oct", "k": b64(pem::parse(public_key("rsa")).unwrap().contents())}]}, "algorithm": "HS256"}),
+            &["key 1 is a DER key"],
+        ),
         (secret(&key_file("rsa.ssh.pub"), "HS256"), &["a PEM or SSH key"]),
         (json!({"public_key": "", "algorithm": "HS256"}), &["a secret of 0 bytes", "32"]),
         (secret(&SECRET[..31], "HS256"), &["a secret of 31 bytes, and HS256 needs 32", "RFC 7518 3.2"]),
@@ -68,6 +89,10 @@ fn refused() -> Vec<(Value, &'static [&'static str])> {
             &["unauthorizedUserId cannot be a user id", "null", "kinto_jwt:"],
         ),
         (with(json!({"unauthorizedUserId": "a\nb"})), &["unauthorizedUserId cannot be a user id"]),
+        (with(json!({"unauthorizedUserId": false})), &["unauthorizedUserId is true or false", "quotes"]),
+        (with(json!({"unauthorizedUserId": "é"})), &["cannot be a user id (user_id_not_ascii)"]),
+        (with(json!({"userIdCharset": "utf-8"})), &["userIdCharset is neither ascii nor latin-1", "Granian"]),
+        (with(json!({"userIdCharset": ["ascii"]})), &["userIdCharset is neither ascii nor latin-1"]),
         (with(json!({"userIdTokenKey": ""})), &["userIdTokenKey is not text, or is empty"]),
         (with(json!({"userIdHeader": "user_id"})), &["userIdHeader is not a header name that reaches Kinto"]),
         (with(json!({"userIdHeader": "Authorization"})), &["userIdHeader is a header with another meaning"]),
@@ -76,7 +101,16 @@ fn refused() -> Vec<(Value, &'static [&'static str])> {
             &["userIdHeader is a header with another meaning"],
         ),
         (with(json!({"forwardToken": 1})), &["forwardToken is neither true nor false"]),
-        (with(json!({"batch": {"maxBytes": 0}})), &["maxBytes is not a whole number of bytes"]),
+        (with(json!({"batch": {"maxBytes": 0}})), &["batch.maxBytes is not a whole number of bytes"]),
+        (
+            with(json!({"batch": {"maxBytes": 16_777_217}})),
+            &["batch.maxBytes is not a whole number of bytes"],
+        ),
+        (
+            with(json!({"batch": {"maxRequests": 0}})),
+            &["batch.maxRequests is not a whole number of sub-requests from 1 to 1000"],
+        ),
+        (with(json!({"batch": {"maxRequests": 1001}})), &["batch.maxRequests is not a whole number"]),
         (with(json!({"batch": {"max": 1}})), &["batch.max is not a setting"]),
         (with(json!({"batch": 5})), &["batch is not a map"]),
         (with(json!({"tokenCache": {"maxEntries": -1}})), &["maxEntries is not a whole number of tokens"]),

@@ -17,6 +17,7 @@ mod batches;
 mod configurations;
 mod decisions;
 mod documentation;
+mod failing_host;
 mod forgeries;
 mod hostile;
 mod http;

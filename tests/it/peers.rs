@@ -19,8 +19,7 @@ fn tokens_of_pyjwt_and_joserfc_are_read() {
     let tokens: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(tokens.len(), 24);
     for minted in tokens {
-        let settings =
-            json!({"public_key": minted["public_key"], "algorithm": minted["alg"], "auth_type": "Bearer"});
+        let settings = json!({"public_key": minted["public_key"], "algorithm": minted["alg"], "auth_type": "Bearer", "userIdCharset": "latin-1"});
         let gate = Gate::new(Config::parse(settings.to_string().as_bytes()).unwrap());
         let header = format!("Bearer {}", minted["token"].as_str().unwrap());
         let decision =

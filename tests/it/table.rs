@@ -685,8 +685,6 @@ fn payloads(list: &mut List, now: u64) {
 
 fn user_ids(list: &mut List) {
     for sub in [
-        "ålice",
-        "ÿ",
         "inner space",
         "auth0|5f:x",
         "alice, bob",
@@ -702,9 +700,11 @@ fn user_ids(list: &mut List) {
     }
     list.claims("sub of 1000 characters", json!({"sub": "a".repeat(1000)}), Ok(&"a".repeat(1000)));
     for (sub, expected) in [
-        ("日本", UserIdNotLatin1),
-        ("a😀b", UserIdNotLatin1),
-        ("a\u{30a}lice", UserIdNotLatin1),
+        ("ålice", UserIdNotAscii),
+        ("ÿ", UserIdNotAscii),
+        ("日本", UserIdNotAscii),
+        ("a😀b", UserIdNotAscii),
+        ("a\u{30a}lice", UserIdNotAscii),
         ("al\nice", UserIdControl),
         ("alice\r\nuserId: admin", UserIdControl),
         ("al\0ice", UserIdControl),
@@ -788,7 +788,8 @@ fn user_id_claims(list: &mut List, claim: &str, now: u64) {
         (json!({"id": "x"}), Err(UserIdType), Some("crash")),
         (json!(["x"]), Err(UserIdType), Some("crash")),
         (json!(""), Err(UserIdEmpty), Some("user-id")),
-        (json!("日本"), Err(UserIdNotLatin1), Some("user-id")),
+        (json!("ålice"), Err(UserIdNotAscii), Some("user-id")),
+        (json!("日本"), Err(UserIdNotAscii), Some("user-id")),
         (json!("a\nb"), Err(UserIdControl), Some("user-id")),
     ] {
         list.claims(&format!("{claim} {value}"), with(value), expected).differs = entry;

@@ -20,7 +20,29 @@ pub(crate) fn policies(now: u64) -> Vec<Policy> {
     defaults(&mut policies, now);
     causes(&mut policies, now);
     places(&mut policies, now);
+    charsets(&mut policies);
     policies
+}
+
+/// User ids beyond ASCII, which the WSGI server behind must be able to carry.
+fn charsets(policies: &mut Vec<Policy>) {
+    let users = |list: &mut List, latin_1: bool| {
+        for sub in ["ålice", "élan", "müller", "ÿ", "\u{a1}a"] {
+            let expected = if latin_1 { Ok(sub) } else { Err(UserIdNotAscii) };
+            list.claims(sub, json!({"sub": sub}), expected);
+        }
+        for sub in ["日本", "a\u{30a}lice", "a\u{100}"] {
+            let expected = if latin_1 { UserIdNotLatin1 } else { UserIdNotAscii };
+            list.claims(sub, json!({"sub": sub}), Err(expected));
+        }
+        list.claims("ASCII", json!({"sub": "alice"}), Ok("alice"));
+    };
+    policy(policies, "ascii", with(json!({"userIdCharset": "ascii"})), |list| users(list, false));
+    policy(policies, "latin-1", with(json!({"userIdCharset": "latin-1"})), |list| users(list, true));
+    let unauthorized = json!({"userIdCharset": "latin-1", "unauthorizedUserId": "öffentlich"});
+    policy(policies, "latin-1 unauthorized user", with(unauthorized), |list| {
+        list.headers("no token", vec![], Err(NoToken));
+    });
 }
 
 fn policy(policies: &mut Vec<Policy>, name: &'static str, settings: Value, fill: impl FnOnce(&mut List)) {
@@ -114,6 +136,14 @@ fn key_sets(policies: &mut Vec<Policy>, now: u64) {
         list.token("other secret", &token_with_kid("HS256", &SECRET[1..], "s", &good), Err(BadSignature));
         list.token("other kid", &token_with_kid("HS256", SECRET, "t", &good), Err(KidUnknown));
     });
+    // Long enough for HS256, too short for HS512.
+    let short = &SECRET[..40];
+    let secret = json!({"keys": [{"kty": "oct", "kid": "s", "k": b64(short)}]});
+    let settings = json!({"jwks": secret, "algorithm": ["HS256", "HS512"]});
+    policy(policies, "jwks with a short secret", settings, |list| {
+        list.token("HS256", &token_with_kid("HS256", short, "s", &good), Ok("alice"));
+        list.token("HS512", &token_with_kid("HS512", short, "s", &good), Err(AlgNotAllowed));
+    });
     // RFC 7517 section 4.5 asks for different names, and an issuer in the middle of a rotation may forget.
     let twins = json!({"keys": [jwk("a", "rsa"), jwk("a", "rsa-other"), jwk("a", "p256")]});
     policy(policies, "one kid thrice", json!({"jwks": twins, "algorithm": ["RS256", "ES256"]}), |list| {
@@ -193,6 +223,20 @@ fn claims(policies: &mut Vec<Policy>, now: u64) {
         }
         list.token("no typ", &jws("RS256", "rsa", r#"{"alg":"RS256"}"#, &payload), Err(TypMismatch));
     });
+    // RFC 7515 section 4.1.9 leaves application/ out only where no other slash follows.
+    for (name, typ, other) in [
+        ("typ of two parts", "text/plain", "application/text/plain"),
+        ("typ of three parts", "application/text/plain", "text/plain"),
+    ] {
+        policy(policies, name, with(json!({"typ": typ})), |list| {
+            let of = |typ: &str| {
+                let header = json!({"alg": "RS256", "typ": typ}).to_string();
+                jws("RS256", "rsa", header, json!({"sub": "alice"}).to_string())
+            };
+            list.token("the same", &of(typ), Ok("alice"));
+            list.token("another", &of(other), Err(TypMismatch));
+        });
+    }
     policy(policies, "algorithms", with(json!({"algorithm": ["RS256", "PS256"]})), |list| {
         for alg in ["RS256", "PS256"] {
             list.token(alg, &token(alg, "rsa", &json!({"sub": "alice"})), Ok("alice"))

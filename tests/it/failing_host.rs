@@ -1,0 +1,427 @@
+//! A request natively, in a proxy whose calls fail, one after the other: nothing is forwarded that was not decided.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use kinto_jwt_filter::answer::Answer;
+use kinto_jwt_filter::config::Config;
+use kinto_jwt_filter::gate::Gate;
+use kinto_jwt_filter::host::{Body, Fields, Host, HostError, Wait};
+use kinto_jwt_filter::request::{Flow, HttpRequest};
+use serde_json::{Value, json};
+
+use crate::forgeries::FORGERY;
+use crate::table::with;
+use crate::tokens::{now, rs256, token_with_kid};
+
+/// A proxy that holds one request and its answer, as Envoy does.
+#[derive(Default)]
+struct Proxy {
+    request: RefCell<Vec<(String, Vec<u8>)>>,
+    trailers: RefCell<Vec<(String, Vec<u8>)>>,
+    response: RefCell<Vec<(String, Vec<u8>)>>,
+    request_body: RefCell<Vec<u8>>,
+    response_body: RefCell<Vec<u8>>,
+    /// The answer that it gave itself, if it did.
+    sent: RefCell<Option<Answer>>,
+    resumed: Cell<bool>,
+    reason: RefCell<Option<String>>,
+    wait: Cell<Option<Wait>>,
+    clock: Cell<Option<Duration>>,
+    /// Which call fails, counted from 0; none if it is larger than all.
+    fails_at: usize,
+    /// The calls that have been made.
+    calls: RefCell<Vec<&'static str>>,
+}
+
+impl Proxy {
+    fn call(&self, name: &'static str) -> Result<(), HostError> {
+        let mut calls = self.calls.borrow_mut();
+        calls.push(name);
+        if calls.len() - 1 == self.fails_at { Err(HostError(name)) } else { Ok(()) }
+    }
+
+    fn list(&self, list: Fields) -> &RefCell<Vec<(String, Vec<u8>)>> {
+        match list {
+            Fields::RequestHeaders => &self.request,
+            Fields::RequestTrailers => &self.trailers,
+            Fields::ResponseHeaders => &self.response,
+        }
+    }
+
+    fn content(&self, body: Body) -> &RefCell<Vec<u8>> {
+        match body {
+            Body::Request => &self.request_body,
+            Body::Response => &self.response_body,
+        }
+    }
+
+    /// The values of a header that Kinto would get.
+    fn header(&self, name: &str) -> Vec<String> {
+        let request = self.request.borrow();
+        let values = request.iter().filter(|(other, _)| other == name);
+        values.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect()
+    }
+}
+
+impl Host for Proxy {
+    fn now(&self) -> Result<Duration, HostError> {
+        self.call("clock")?;
+        Ok(self.clock.get().unwrap_or(Duration::from_secs(now())))
+    }
+
+    fn fields(&self, list: Fields) -> Result<Vec<(String, Vec<u8>)>, HostError> {
+        self.call("get_fields")?;
+        Ok(self.list(list).borrow().clone())
+    }
+
+    fn field(&self, list: Fields, name: &str) -> Result<Option<Vec<u8>>, HostError> {
+        self.call("get_field")?;
+        let fields = self.list(list).borrow();
+        Ok(fields.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone()))
+    }
+
+    fn set_field(&self, list: Fields, name: &str, value: Option<&[u8]>) -> Result<(), HostError> {
+        self.call("set_field")?;
+        let mut fields = self.list(list).borrow_mut();
+        fields.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
+        fields.extend(value.map(|value| (name.to_ascii_lowercase(), value.to_vec())));
+        Ok(())
+    }
+
+    fn body(&self, body: Body, size: usize) -> Result<Vec<u8>, HostError> {
+        self.call("get_body")?;
+        let content = self.content(body).borrow();
+        Ok(content[..size.min(content.len())].to_vec())
+    }
+
+    fn set_body(&self, body: Body, _size: usize, content: &[u8]) -> Result<(), HostError> {
+        self.call("set_body")?;
+        *self.content(body).borrow_mut() = content.to_vec();
+        Ok(())
+    }
+
+    fn send(&self, answer: &Answer, _has_origin: bool) -> Result<(), HostError> {
+        self.call("send")?;
+        *self.sent.borrow_mut() = Some(answer.clone());
+        Ok(())
+    }
+
+    fn resume(&self) -> Result<(), HostError> {
+        self.call("resume")?;
+        self.resumed.set(true);
+        Ok(())
+    }
+
+    fn wait(&self, _policy: usize) -> Result<Wait, HostError> {
+        self.call("wait")?;
+        Ok(self.wait.get().unwrap_or(Wait::Needless))
+    }
+
+    fn note_reason(&self, code: &str) {
+        *self.reason.borrow_mut() = Some(code.to_owned());
+    }
+
+    fn record_verification(&self, _took: Duration) {}
+}
+
+/// What is sent, and how far.
+struct Sent {
+    name: &'static str,
+    settings: Value,
+    method: &'static str,
+    path: &'static str,
+    headers: Vec<(&'static str, String)>,
+    body: Option<String>,
+    trailers: bool,
+    /// What Kinto answers, with this Content-Encoding, if the test is about the answer.
+    answer: Option<(&'static str, &'static str)>,
+}
+
+/// How a request ended.
+struct Outcome {
+    proxy: Proxy,
+    /// What went on to Kinto: headers, and the body.
+    headers: bool,
+    body: bool,
+}
+
+impl Sent {
+    /// Runs the callbacks as Envoy would, in a proxy whose call of this number fails.
+    fn run(&self, fails_at: usize, wait: Option<Wait>) -> Outcome {
+        let gate = Gate::new(Config::parse(self.settings.to_string().as_bytes()).unwrap());
+        let line = [(":method", self.method.to_owned()), (":path", self.path.to_owned())];
+        let fields = line.into_iter().chain(self.headers.clone());
+        let request = fields.map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
+        let body = self.body.clone().unwrap_or_default().into_bytes();
+        let size = body.len();
+        let proxy = Proxy {
+            request: RefCell::new(request),
+            trailers: RefCell::new(vec![("userid".into(), b"admin".to_vec())]),
+            request_body: RefCell::new(body),
+            wait: Cell::new(wait),
+            fails_at,
+            ..Proxy::default()
+        };
+        let mut state = HttpRequest::default();
+        let ends_at_once = self.body.is_none();
+        let mut headers = state.on_headers(&gate, &proxy, ends_at_once) == Flow::Continue;
+        let mut body = ends_at_once && headers;
+        if !ends_at_once && proxy.sent.borrow().is_none() {
+            // As with `allow_on_headers_stop_iteration`: the body comes although the headers wait.
+            let ended = state.on_body(&gate, &proxy, size, !self.trailers) == Flow::Continue;
+            let ended = if self.trailers && proxy.sent.borrow().is_none() {
+                state.on_trailers(&gate, &proxy) == Flow::Continue
+            } else {
+                ended
+            };
+            body = ended;
+            headers |= ended;
+        }
+        if proxy.wait.get() == Some(Wait::Granted) {
+            state.resume(&gate, &proxy);
+            (headers, body) = (headers || proxy.resumed.get(), body || proxy.resumed.get());
+        }
+        if let Some((answer, encoding)) = self.answer.filter(|_| body) {
+            let fields =
+                [(":status", "200"), ("content-type", "application/json"), ("content-encoding", encoding)];
+            *proxy.response.borrow_mut() =
+                fields.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).into();
+            *proxy.response_body.borrow_mut() = answer.as_bytes().to_vec();
+            if state.on_response_headers(&gate, &proxy, false) == Flow::Continue {
+                state.on_response_body(&gate, &proxy, answer.len(), true);
+            }
+        }
+        Outcome { proxy, headers, body }
+    }
+}
+
+fn alice() -> String {
+    format!("JWT {}", rs256(&json!({"sub": "alice", "exp": now() + 600})))
+}
+
+fn requests() -> Vec<Sent> {
+    let spoof = || vec![("userid", "admin".to_owned()), ("authorization", alice())];
+    let sent = |name, settings, method, path, headers, body: Option<&str>| Sent {
+        name,
+        settings,
+        method,
+        path,
+        headers,
+        body: body.map(str::to_owned),
+        trailers: false,
+        answer: None,
+    };
+    let reject = json!({"onMissing": "reject", "onInvalid": "reject"});
+    let waiting =
+        json!({"remoteJwks": {"uri": "http://i/", "cluster": "i"}, "onKeysUnavailable": "unauthorizedUser"});
+    let unknown = format!("JWT {}", token_with_kid("RS256", "rsa", "k", &json!({"sub": "alice"})));
+    let wait = || vec![("userid", "admin".to_owned()), ("authorization", unknown.clone())];
+    let own =
+        json!({"requests": [{"path": "/v1/", "headers": {"userId": "admin", "Authorization": unknown}}]});
+    let partly =
+        json!({"requests": [{"path": "/v1/", "headers": {"Authorization": alice()}}, {"path": "/v1/x"}]});
+    let mut list = vec![
+        sent("GET", with(json!({})), "GET", "/v1/", spoof(), None),
+        sent(
+            "GET of two spellings",
+            with(json!({"userIdHeader": "user-id"})),
+            "GET",
+            "/v1/",
+            vec![("user_id", "admin".into()), ("user-id", "admin".into())],
+            None,
+        ),
+        sent(
+            "PUT",
+            with(json!({"claimsToHeaders": {"X-Sub": "sub"}})),
+            "PUT",
+            "/v1/buckets/b",
+            spoof(),
+            Some("{}"),
+        ),
+        sent(
+            "cookie and query",
+            with(json!({"from": [{"cookie": "t"}, {"query": "t"}]})),
+            "GET",
+            "/v1/?t=a.b.c&x",
+            vec![("cookie", "t=a.b.c; u=v".into()), ("userid", "admin".into())],
+            None,
+        ),
+        sent("rejected", with(reject.clone()), "GET", "/v1/x", vec![("userid", "admin".into())], None),
+        sent("batch", with(json!({})), "POST", "/v1/batch", spoof(), Some(FORGERY)),
+        sent("unclear", with(json!({})), "POST", "/v1/batch%", spoof(), Some(FORGERY)),
+        sent("refused batch", with(json!({})), "POST", "/v1/batch", spoof(), Some("[]")),
+        sent("waits", waiting.clone(), "PUT", "/v1/buckets/b", wait(), Some("{}")),
+        sent("batch waits at its headers", waiting.clone(), "POST", "/v1/batch", wait(), Some(FORGERY)),
+        sent(
+            "batch waits at its body",
+            waiting,
+            "POST",
+            "/v1/batch",
+            vec![("userid", "admin".into())],
+            Some(&own.to_string()),
+        ),
+        sent(
+            "a part is rejected",
+            with(reject),
+            "POST",
+            "/v1/batch",
+            vec![("content-length", "9999".into())],
+            Some(&partly.to_string()),
+        ),
+    ];
+    list.push(Sent {
+        trailers: true,
+        ..sent("batch with trailers", with(json!({})), "POST", "/v1/batch", spoof(), Some(FORGERY))
+    });
+    let answer = r#"{"responses":[{"status":200}]}"#;
+    list.last_mut().unwrap().answer = Some((answer, ""));
+    let last = list.iter().position(|sent| sent.name == "a part is rejected").unwrap();
+    list[last].answer = Some((answer, "identity"));
+    list
+}
+
+#[test]
+fn a_host_that_fails_forwards_nothing() {
+    let mut failures = 0;
+    for sent in requests() {
+        for wait in [None, Some(Wait::Granted), Some(Wait::NoRoom)] {
+            let whole = sent.run(usize::MAX, wait);
+            let calls = whole.proxy.calls.borrow().clone();
+            assert!(
+                !whole.headers || whole.proxy.header("userid").iter().all(|user| user != "admin"),
+                "{}",
+                sent.name
+            );
+            for (number, call) in calls.iter().enumerate() {
+                let what = format!("{} ({wait:?}), call {number}: {call}", sent.name);
+                let Outcome { proxy, headers, body } = sent.run(number, wait);
+                failures += 1;
+                let answered = proxy.sent.borrow().clone();
+                let was_sent = proxy.response.borrow().is_empty();
+                if *call == "send" {
+                    // The answer itself failed, and the second one, 500, did not.
+                    assert_eq!(answered.map(|answer| answer.status), Some(500), "{what}");
+                } else {
+                    assert_eq!(answered.as_ref().map(|answer| answer.status), Some(500), "{what}");
+                    let body: Value = serde_json::from_str(&answered.unwrap().body).unwrap();
+                    assert_eq!((&body["code"], &body["errno"]), (&json!(500), &json!(999)), "{what}");
+                }
+                // The headers of a batch go before its body; without the body they are nothing. What fails in the answer
+                // fails after the request.
+                assert!(!body || !was_sent, "{what}: the body was forwarded");
+                assert!(!headers || sent.body.is_some(), "{what}: the request was forwarded");
+                if headers {
+                    assert!(proxy.header("userid").iter().all(|user| user != "admin"), "{what}");
+                    assert!(proxy.header("user_id").is_empty(), "{what}");
+                }
+            }
+        }
+    }
+    println!("{failures} calls failed");
+    assert!(failures > 200, "{failures}");
+}
+
+/// A request claims nothing from its first callback on, whatever becomes of it.
+#[test]
+fn the_identity_is_stripped_before_anything_else() {
+    for sent in requests() {
+        for wait in [None, Some(Wait::Granted), Some(Wait::NoRoom)] {
+            let proxy = sent.run(usize::MAX, wait).proxy;
+            for user in proxy.header("userid").iter().chain(&proxy.header("user-id")) {
+                assert!(user != "admin", "{}: {user}", sent.name);
+            }
+            assert!(
+                proxy.header("user_id").is_empty() && (!sent.trailers || proxy.trailers.borrow().is_empty())
+            );
+            let body = proxy.request_body.borrow().clone();
+            let forwarded = proxy.sent.borrow().is_none();
+            assert!(!forwarded || !String::from_utf8(body).unwrap().contains("admin"), "{}", sent.name);
+        }
+    }
+}
+
+#[test]
+fn without_room_to_wait_the_key_is_unavailable_and_the_token_not_invalid() {
+    let unknown = format!("JWT {}", token_with_kid("RS256", "rsa", "k", &json!({"sub": "alice"})));
+    let batch =
+        json!({"requests": [{"path": "/v1/", "headers": {"Authorization": unknown}}, {"path": "/v1/"}]});
+    for (on_keys, status) in [("reject", Some(503)), ("unauthorizedUser", None)] {
+        let settings = json!({"remoteJwks": {"uri": "http://i/", "cluster": "i"}, "onInvalid": "reject", "onKeysUnavailable": on_keys});
+        let sent = Sent {
+            name: "no room",
+            settings,
+            method: "GET",
+            path: "/v1/",
+            headers: vec![("authorization", unknown.clone())],
+            body: None,
+            trailers: false,
+            answer: None,
+        };
+        let proxy = sent.run(usize::MAX, Some(Wait::NoRoom)).proxy;
+        assert_eq!(proxy.sent.borrow().as_ref().map(|answer| answer.status), status);
+        assert_eq!(proxy.reason.borrow().as_deref(), Some("no_room_to_wait"));
+        let users = proxy.header("userid");
+        assert_eq!(users, if status.is_some() { vec![] } else { vec!["public"] });
+
+        let sent = Sent {
+            method: "POST",
+            path: "/v1/batch",
+            headers: vec![],
+            body: Some(batch.to_string()),
+            ..sent
+        };
+        let proxy = sent.run(usize::MAX, Some(Wait::NoRoom)).proxy;
+        let body: Value = serde_json::from_slice(proxy.request_body.borrow().trim_ascii()).unwrap();
+        let requests = body["requests"].as_array().unwrap().len();
+        assert_eq!(requests, if status.is_some() { 1 } else { 2 }, "{body}");
+        assert_eq!(proxy.reason.borrow().as_deref(), Some("no_room_to_wait"));
+    }
+}
+
+/// A clock that fails, or reads 0, must not make a token valid that has expired.
+#[test]
+fn without_a_clock_nothing_is_decided() {
+    let sent = requests().remove(0);
+    let calls = sent.run(usize::MAX, None).proxy.calls.borrow().clone();
+    let clock = calls.iter().position(|call| *call == "clock").unwrap();
+    let Outcome { proxy, headers, .. } = sent.run(clock, None);
+    assert_eq!((proxy.sent.borrow().as_ref().unwrap().status, headers), (500, false));
+}
+
+/// "Not decided yet" is a state of its own, in which every callback pauses.
+#[test]
+fn a_request_that_waits_is_paused_in_every_callback() {
+    for sent in requests().into_iter().filter(|sent| sent.name.contains("waits")) {
+        let gate = Gate::new(Config::parse(sent.settings.to_string().as_bytes()).unwrap());
+        let line = [(":method", sent.method.to_owned()), (":path", sent.path.to_owned())];
+        let request = line.into_iter().chain(sent.headers.clone());
+        let body = sent.body.clone().unwrap().into_bytes();
+        let proxy = Proxy {
+            request: RefCell::new(
+                request.map(|(name, value)| (name.to_owned(), value.into_bytes())).collect(),
+            ),
+            request_body: RefCell::new(body.clone()),
+            wait: Cell::new(Some(Wait::Granted)),
+            fails_at: usize::MAX,
+            ..Proxy::default()
+        };
+        let mut state = HttpRequest::default();
+        let at_body = sent.name.contains("body");
+        let first = state.on_headers(&gate, &proxy, false);
+        assert_eq!(first, if at_body { Flow::Continue } else { Flow::Pause }, "{}", sent.name);
+        for end_of_stream in [false, true, true] {
+            assert_eq!(state.on_body(&gate, &proxy, body.len(), end_of_stream), Flow::Pause, "{}", sent.name);
+        }
+        assert_eq!(state.on_trailers(&gate, &proxy), Flow::Pause, "{}", sent.name);
+        assert!(!proxy.resumed.get() && proxy.sent.borrow().is_none(), "{}", sent.name);
+        assert!(!proxy.calls.borrow().contains(&"set_body"), "{}", sent.name);
+
+        // Keys have not come: the decision is made without them, on the whole body.
+        proxy.wait.set(None);
+        state.resume(&gate, &proxy);
+        assert!(proxy.resumed.get(), "{}", sent.name);
+        assert!(!String::from_utf8_lossy(&proxy.request_body.borrow()).contains("admin"), "{}", sent.name);
+        assert_eq!(state.on_trailers(&gate, &proxy), Flow::Continue, "{}", sent.name);
+    }
+}
