@@ -66,7 +66,11 @@ have-docker:
 	@docker info > /dev/null 2>&1 || { echo "No Docker engine answers. Install one and start it: apt-get install docker.io" >&2; exit 1; }
 	@$(compose) version > /dev/null 2>&1 || { echo "Docker Compose is missing: apt-get install docker-compose (1.29), or its plugin (v2)" >&2; exit 1; }
 
-compose-up: have-docker build setup-run
+# The name of the header that Kinto trusts, which nobody can guess.
+envoy/.env:
+	@echo "KINTO_USER_ID_HEADER=userId-$$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')" > $@
+
+compose-up: have-docker build setup-run envoy/.env
 	sh tests/compose/local-images/build.sh
 	$(compose) up -d
 	@while :; do \

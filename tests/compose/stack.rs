@@ -60,6 +60,8 @@ fn compose() -> Command {
 pub(crate) struct Stack {
     name: String,
     pub(crate) port: u16,
+    /// The header that Kinto trusts, as `make compose-up` names it.
+    user_id_header: String,
     files: Vec<PathBuf>,
     dir: TempDir,
 }
@@ -68,7 +70,10 @@ impl Stack {
     /// The stack as it is in `envoy/`, but for Envoy's port on the host. Nothing is started.
     pub(crate) fn new(name: &str) -> Self {
         let name = format!("kinto-jwt-filter-test-{}-{name}", std::process::id());
-        Self { name, port: free_port(), files: Vec::new(), dir: TempDir::new().unwrap() }
+        let random: [u8; 16] = ring::rand::generate(&ring::rand::SystemRandom::new()).unwrap().expose();
+        let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let user_id_header = format!("userId-{digits}");
+        Self { name, port: free_port(), user_id_header, files: Vec::new(), dir: TempDir::new().unwrap() }
     }
 
     /// With this text for `envoy.yaml`, and Envoy's service changed so.
@@ -83,6 +88,7 @@ impl Stack {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = compose();
+        command.env("KINTO_USER_ID_HEADER", &self.user_id_header);
         command.env("KINTO_PORT", self.port.to_string()).args(["--project-name", &self.name, "--file"]);
         command.arg(project("envoy/docker-compose.yaml"));
         for file in &self.files {
