@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use crate::forgeries::{FORGERY, forgeries, json_type, without_safeguards};
 use crate::http::{self, Headers, authorization, header};
-use crate::servers::{Envoy, Kinto, Process, as_struct, config_of, free_port, made, project, wait_for_port};
+use crate::servers::{
+    Envoy, Kinto, Process, as_struct, closing_after_each, config_of, free_port, made, project, wait_for_port,
+};
 use crate::table::with as settings;
 use crate::tokens::{now, public_key, rs256};
 
@@ -329,14 +331,7 @@ fn waitress_gunicorn_and_uwsgi_read_the_same_batch() {
         let plugins: Vec<(&str, Value)> =
             plugins.iter().map(|(name, more)| (*name, as_struct(&settings(more.clone())))).collect();
         let mut config = config_of(port, &plugins);
-        // uWSGI closes a connection after each answer without saying so.
-        config["static_resources"]["clusters"][0]["typed_extension_protocol_options"] = json!({
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                "explicit_http_config": {"http_protocol_options": {}},
-                "common_http_protocol_options": {"max_requests_per_connection": 1}
-            }
-        });
+        closing_after_each(&mut config);
         let envoy = Envoy::start(&config);
         for policy in ["public", "forward"] {
             for (name, batch, expected) in honest() {

@@ -57,7 +57,7 @@ pub(crate) fn exchange_on(mut stream: TcpStream, request: &[u8]) -> Option<Respo
     Some(Response { status, head, body })
 }
 
-fn split(answer: &[u8]) -> Option<(String, Vec<u8>)> {
+pub(crate) fn split(answer: &[u8]) -> Option<(String, Vec<u8>)> {
     let end = answer.windows(4).position(|w| w == b"\r\n\r\n")?;
     Some((String::from_utf8_lossy(&answer[..end]).into_owned(), answer[end + 4..].to_vec()))
 }
@@ -68,7 +68,7 @@ fn is_complete(answer: &[u8]) -> bool {
     content_length(&head).is_some_and(|length| body.len() >= length)
 }
 
-fn dechunk(mut rest: &[u8]) -> Vec<u8> {
+pub(crate) fn dechunk(mut rest: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     while let Some(end) = rest.windows(2).position(|w| w == b"\r\n") {
         let size = usize::from_str_radix(std::str::from_utf8(&rest[..end]).unwrap(), 16).unwrap();
@@ -150,7 +150,7 @@ pub(crate) fn echo() -> u16 {
     port
 }
 
-fn content_length(head: &str) -> Option<usize> {
+pub(crate) fn content_length(head: &str) -> Option<usize> {
     let head = head.to_ascii_lowercase();
     head.split_once("content-length: ").and_then(|(_, rest)| rest.lines().next()?.parse().ok())
 }

@@ -1,5 +1,6 @@
 //! The tests that need more than one file: the decision table natively and through the real Envoy to the
-//! real Kinto, parity with the real `kinto_jwt`, batches, hostile bytes, configurations.
+//! real Kinto, parity with the real `kinto_jwt`, batches, hostile bytes, configurations;
+//! `differential` makes up requests and compares what becomes of them with what Kinto makes of them.
 //!
 //! They fail, and say what to run, when something that `make test` sets up is missing.
 
@@ -16,6 +17,7 @@ mod answers;
 mod batches;
 mod configurations;
 mod decisions;
+mod differential;
 mod documentation;
 mod failing_host;
 mod forgeries;

@@ -1,6 +1,11 @@
 """Serves several real Kinto applications, each on a free port of its own, from one process.
 
-Standard input: {name: {"ini": path} or {"settings": {..}}}; standard output: one line, {name: port}.
+Standard input: {name: {"ini": path, "settings": {..}, "observe": bool}}, each of them optional: the settings are
+over those of the file, or of MEMORY without one. Standard output: one line, {name: port}.
+
+An application that is observed says in each answer what happened inside: X-Seen-Users lists the identities (the
+header userId, null for none) of the request and of all requests that Kinto made of it in the process;
+X-Seen-Views lists their methods and routes, in order.
 """
 
 import configparser
@@ -12,6 +17,7 @@ import warnings
 warnings.simplefilter("ignore")
 
 import kinto  # noqa: E402
+from pyramid.interfaces import IContextFound, INewRequest  # noqa: E402
 from waitress.server import create_server  # noqa: E402
 
 MEMORY = {
@@ -24,19 +30,69 @@ MEMORY = {
 
 
 def settings_of(application):
-    if "ini" in application:
-        ini = configparser.ConfigParser(defaults={"http_port": "0"})
-        ini.optionxform = str
-        ini.read(application["ini"])
-        return {key: value for key, value in ini["app:main"].items() if key not in ("use", "http_port")}
-    return {**MEMORY, **application["settings"]}
+    settings = application.get("settings", {})
+    if "ini" not in application:
+        return {**MEMORY, **settings}
+    ini = configparser.ConfigParser(defaults={"http_port": "0"})
+    ini.optionxform = str
+    ini.read(application["ini"])
+    of_file = {key: value for key, value in ini["app:main"].items() if key not in ("use", "http_port")}
+    return {**of_file, **settings}
 
 
-ports = {}
-for name, application in json.load(sys.stdin).items():
+def printable(text):
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def observed(app):
+    """The application with the headers X-Seen-Users and X-Seen-Views in each answer."""
+    seen = threading.local()
+
+    def on_request(event):
+        user = event.request.environ.get("HTTP_USERID")
+        user = user if user is None else printable(str(user))
+        if user not in seen.users:
+            seen.users.append(user)
+
+    def on_route(event):
+        route = event.request.matched_route
+        name = f"{route.name} {route.pattern}" if route else "none"
+        seen.views.append(printable(f"{event.request.method} {name}"))
+
+    app.registry.registerHandler(on_request, (INewRequest,))
+    app.registry.registerHandler(on_route, (IContextFound,))
+
+    def wrapper(environ, start_response):
+        seen.users, seen.views = [], []
+
+        def start(status, headers, exc_info=None):
+            # A long list would be more than a server takes as a header.
+            headers = [
+                *headers,
+                ("X-Seen-Users", json.dumps(seen.users)),
+                ("X-Seen-Views", json.dumps(seen.views[:200])),
+            ]
+            return start_response(status, headers, exc_info)
+
+        return app(environ, start)
+
+    return wrapper
+
+
+def application_of(application):
     app = kinto.main({}, **settings_of(application))
-    server = create_server(app, host="127.0.0.1", port=0, threads=2)
-    ports[name] = int(server.effective_port)
-    threading.Thread(target=server.run, daemon=True).start()
-print(json.dumps(ports), flush=True)
-threading.Event().wait()
+    return observed(app) if application.get("observe") else app
+
+
+def main():
+    ports = {}
+    for name, application in json.load(sys.stdin).items():
+        server = create_server(application_of(application), host="127.0.0.1", port=0, threads=2)
+        ports[name] = int(server.effective_port)
+        threading.Thread(target=server.run, daemon=True).start()
+    print(json.dumps(ports), flush=True)
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -74,7 +74,8 @@ impl Kinto {
     pub(crate) fn start(applications: &Value, python_path: Option<&str>) -> Self {
         let mut command = Command::new(made(".venv/bin/python"));
         command.arg(project("tests/it/serve_kinto.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
-        command.stderr(Stdio::null());
+        // Lists that are sets in Python have the same order in every Kinto.
+        command.stderr(Stdio::null()).env("PYTHONHASHSEED", "0");
         if let Some(path) = python_path {
             command.env("PYTHONPATH", made(path));
         }
@@ -92,9 +93,22 @@ impl Kinto {
         Self::start(&json!({"kinto": {"ini": project("envoy/kinto.ini")}}), None)
     }
 
+    /// The same with Kinto's redirects on, which says what happened inside ([`observed`]).
+    pub(crate) fn observed() -> Self {
+        Self::start(&json!({"kinto": observed()}), None)
+    }
+
     pub(crate) fn port(&self, name: &str) -> u16 {
         self.ports[name]
     }
+}
+
+/// An application for `serve_kinto.py` as `envoy/kinto.ini` configures it, but with Kinto's redirects on, unless
+/// `FUZZ_REDIRECTS` says otherwise, and with `X-Seen-Users` and `X-Seen-Views` in its answers.
+pub(crate) fn observed() -> Value {
+    let on = std::env::var("FUZZ_REDIRECTS").unwrap_or_else(|_| "true".to_owned());
+    let redirects = json!({"trailing_slash_redirect_enabled": on, "version_prefix_redirect_enabled": on});
+    json!({"ini": project("envoy/kinto.ini"), "settings": redirects, "observe": true})
 }
 
 pub(crate) fn module() -> PathBuf {
@@ -139,6 +153,17 @@ pub(crate) fn config_of(kinto: u16, plugins: &[(&str, Value)]) -> Value {
     });
     config["static_resources"]["listeners"] = listeners.collect();
     config
+}
+
+/// One request for each connection to Kinto: uWSGI closes it after an answer without saying so.
+pub(crate) fn closing_after_each(config: &mut Value) {
+    config["static_resources"]["clusters"][0]["typed_extension_protocol_options"] = json!({
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "explicit_http_config": {"http_protocol_options": {}},
+            "common_http_protocol_options": {"max_requests_per_connection": 1}
+        }
+    });
 }
 
 /// Settings as an operator writes them: native YAML.

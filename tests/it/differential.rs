@@ -1,0 +1,484 @@
+//! Made-up requests, by the thousand, and what becomes of them in the real Kinto, with and without the filter.
+//!
+//! `FUZZ_CASES=100000 cargo test --test it differential -- --nocapture` tries more of them than usual, and
+//! `FUZZ_SEED=2` others; `FUZZ_REDIRECTS=false` switches Kinto's redirects off, `FUZZ_SERVER=uwsgi` (or `gunicorn`)
+//! puts another server behind the filter, and `FUZZ_SHOW=100` shows more than five findings of a kind. An identity that a request claims without proof begins with `forged`.
+
+mod honest;
+mod hostile;
+mod paths;
+mod random;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use kinto_jwt_filter::batch_path::is_batch;
+use serde_json::{Value, json};
+
+use crate::forgeries::{json_type, without_safeguards};
+use crate::http::{self, Headers, Response, authorization, header};
+use crate::servers::{
+    self, Envoy, Kinto, Process, as_struct, closing_after_each, config_of, free_port, made, project,
+    wait_for_port,
+};
+use crate::table::with as settings;
+use crate::tokens::{now, rs256, token};
+use honest::Who;
+use hostile::Hostile;
+use random::Random;
+
+/// Enough to keep two Kintos and an Envoy busy on two cores.
+const THREADS: usize = 3;
+
+/// What a run of all tests has time for.
+const CASES: usize = 1500;
+
+/// One in so many batches is an honest one.
+const HONEST: usize = 4;
+
+struct Tokens {
+    alice: String,
+    bob: String,
+    expired: String,
+    other_key: String,
+    unsigned: String,
+}
+
+impl Tokens {
+    fn new() -> Self {
+        let claims = |user: &str| json!({"sub": user, "exp": now() + 86_400});
+        Self {
+            alice: rs256(&claims("alice")),
+            bob: rs256(&claims("bob")),
+            expired: rs256(&json!({"sub": "forged-expired", "exp": 1})),
+            other_key: token("RS256", "rsa-other", &claims("forged-key")),
+            unsigned: token("none", "", &claims("forged-none")),
+        }
+    }
+}
+
+fn variable(name: &str, default: usize) -> usize {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|e| panic!("{name}: {e}")))
+}
+
+fn seed() -> u64 {
+    u64::try_from(variable("FUZZ_SEED", 1)).unwrap()
+}
+
+/// A connection that is kept for the next request, unless the server closes it.
+struct Connection {
+    port: u16,
+    stream: Option<TcpStream>,
+}
+
+impl Connection {
+    fn to(port: u16) -> Self {
+        Self { port, stream: None }
+    }
+
+    /// The answer; `None` when the server closes without one.
+    fn send(&mut self, request: &[u8]) -> Option<Response> {
+        if let Some(stream) = self.stream.take()
+            && let Some(answer) = self.send_on(stream, request)
+        {
+            return Some(answer);
+        }
+        // A kept connection may have been closed since.
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        self.send_on(stream, request)
+    }
+
+    fn send_on(&mut self, mut stream: TcpStream, request: &[u8]) -> Option<Response> {
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let _ = stream.write_all(request);
+        let (mut answer, mut chunk) = (Vec::new(), [0; 65_536]);
+        let mut is_complete = false;
+        while !is_complete && let Ok(read @ 1..) = stream.read(&mut chunk) {
+            answer.extend_from_slice(&chunk[..read]);
+            is_complete = http::split(&answer).is_some_and(|(head, body)| has_all(&head, &body));
+        }
+        let (head, mut body) = http::split(&answer)?;
+        let lower = head.to_ascii_lowercase();
+        if lower.contains("transfer-encoding: chunked") {
+            body = http::dechunk(&body);
+        }
+        if is_complete && !lower.contains("connection: close") {
+            self.stream = Some(stream);
+        }
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        Some(Response { status, head, body })
+    }
+}
+
+fn has_all(head: &str, body: &[u8]) -> bool {
+    if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+        return body.ends_with(b"0\r\n\r\n");
+    }
+    let is_empty = head.split(' ').nth(1).is_some_and(|status| matches!(status, "204" | "304"));
+    is_empty || http::content_length(head).is_some_and(|length| body.len() >= length)
+}
+
+/// A request on a connection that is kept, in chunks if there is a text for its trailers.
+fn bytes(method: &str, path: &[u8], headers: &Headers, body: &[u8], chunked: Option<&str>) -> Vec<u8> {
+    let mut request = [method.as_bytes(), b" ", path, b" HTTP/1.1\r\nHost: kinto\r\n"].concat();
+    for (name, value) in headers {
+        request.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
+    }
+    let Some(trailers) = chunked else {
+        request.extend(format!("Content-Length: {}\r\n\r\n", body.len()).into_bytes());
+        request.extend(body);
+        return request;
+    };
+    request.extend(b"Transfer-Encoding: chunked\r\n\r\n");
+    for chunk in body.chunks(1000) {
+        request.extend(format!("{:x}\r\n", chunk.len()).into_bytes());
+        request.extend([chunk, b"\r\n"].concat());
+    }
+    request.extend(format!("0\r\n{trailers}\r\n").into_bytes());
+    request
+}
+
+/// What an answer of an observed Kinto says of what happened inside.
+fn seen(answer: &Response, name: &str) -> Vec<Value> {
+    let prefix = format!("{name}: ");
+    let mut lines = answer.head.lines();
+    let line = lines.find(|line| line.get(..prefix.len()).is_some_and(|p| p.eq_ignore_ascii_case(&prefix)));
+    line.map_or_else(Vec::new, |line| serde_json::from_str(&line[prefix.len()..]).unwrap())
+}
+
+fn is_forged(answer: &Response) -> bool {
+    let is_claim = |user: &Value| user.as_str().is_some_and(|user| user.contains("forged"));
+    seen(answer, "x-seen-users").iter().any(is_claim)
+        || String::from_utf8_lossy(&answer.body).contains("kinto_jwt:forged")
+}
+
+/// How many times the batch endpoint was entered.
+fn batches(answer: &Response) -> usize {
+    let is_batch = |view: &&Value| view.as_str().is_some_and(|view| view.starts_with("POST batch "));
+    seen(answer, "x-seen-views").iter().filter(is_batch).count()
+}
+
+/// What was found, and what it was found among.
+#[derive(Default)]
+struct Report {
+    cases: usize,
+    honest: usize,
+    dangerous: usize,
+    /// Hostile batches that the filter let pass.
+    passed: usize,
+    /// Batches within batches behind the filter, and without it.
+    nested: usize,
+    nested_without: usize,
+    findings: Vec<Finding>,
+}
+
+struct Finding {
+    /// What kind of fault it is.
+    what: &'static str,
+    case: usize,
+    /// Cases and time until it was found.
+    after: (usize, Duration),
+    text: String,
+}
+
+impl Report {
+    fn finding(&mut self, what: &'static str, case: usize, started: Instant, text: String) {
+        self.findings.push(Finding { what, case, after: (self.cases, started.elapsed()), text });
+    }
+
+    /// Fails if there are findings; of each kind, the shortest say the most.
+    fn judge(&self) {
+        let mut verdicts = Vec::new();
+        for what in ["forgery", "difference", "unknown path"] {
+            let mut found: Vec<&Finding> =
+                self.findings.iter().filter(|finding| finding.what == what).collect();
+            let Some(first) = found.first() else { continue };
+            let ((cases, elapsed), count) = (first.after, found.len());
+            verdicts.push(format!("{what}: {count}, the first after {cases} cases and {elapsed:.1?}"));
+            found.sort_by_key(|finding| finding.text.len());
+            for finding in found.iter().take(variable("FUZZ_SHOW", 5)) {
+                println!("{what}, seed {}, case {}: {}\n", seed(), finding.case, finding.text);
+            }
+        }
+        assert!(verdicts.is_empty(), "seed {}, {}", seed(), verdicts.join("; "));
+    }
+}
+
+/// Runs this many cases on a few threads.
+fn run<T>(cases: usize, new: impl Fn() -> T + Sync, each: impl Fn(&mut T, usize) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                let mut own = new();
+                loop {
+                    let case = next.fetch_add(1, Ordering::Relaxed);
+                    if case >= cases {
+                        return;
+                    }
+                    each(&mut own, case);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn made_up_batches_are_what_their_tokens_prove() {
+    let server = std::env::var("FUZZ_SERVER").ok();
+    let servers = server.as_ref().map(|_| Servers::start());
+    let (behind, alone) = (Kinto::observed(), Kinto::observed());
+    let behind =
+        servers.as_ref().map_or(behind.port("kinto"), |servers| servers.port(server.as_ref().unwrap()));
+    let mut config = config_of(behind, &[("kinto", as_struct(&settings(json!({}))))]);
+    if server.is_some() {
+        closing_after_each(&mut config);
+    }
+    for listener in config["static_resources"]["listeners"].as_array_mut().unwrap() {
+        without_safeguards(listener);
+    }
+    let envoy = Envoy::start(&config);
+    let tokens = Tokens::new();
+    let report = Mutex::new(Report::default());
+    let (cases, started) = (variable("FUZZ_CASES", CASES), Instant::now());
+    // Default buckets are made at their first use, which is to be no case's own.
+    for user in ["alice", "bob", "public"] {
+        for port in [behind, alone.port("kinto")] {
+            http::get(port, "/v1/buckets/default", &[header("userId", user)]);
+        }
+    }
+
+    let connections = || (Connection::to(envoy.port("kinto")), Connection::to(alone.port("kinto")));
+    run(cases, connections, |(filtered, bare), case| {
+        let mut random = Random::of_case(seed(), case);
+        if random.one_in(HONEST) {
+            let found = compare_honest(random, &tokens, case, filtered, bare);
+            let mut report = report.lock().unwrap();
+            report.cases += 1;
+            report.honest += 1;
+            if let Some(text) = found {
+                report.finding("difference", case, started, text);
+            }
+            return;
+        }
+        let request = hostile::request(random, &tokens);
+        let sent = bytes(request.method, &request.path, &request.headers, &request.body, request.chunked);
+        let (answer, without) = (filtered.send(&sent), bare.send(&sent));
+        let mut report = report.lock().unwrap();
+        report.cases += 1;
+        report.dangerous += usize::from(without.as_ref().is_some_and(is_forged));
+        report.nested_without += usize::from(without.as_ref().is_some_and(|answer| batches(answer) > 1));
+        if let Some(answer) = answer {
+            report.passed += usize::from(batches(&answer) > 0 && answer.status == 200);
+            report.nested += usize::from(batches(&answer) > 1);
+            if let Some(user) = forbidden(&request, &answer) {
+                let shown = sent.escape_ascii().to_string().replace("\\\"", "\"");
+                report.finding("forgery", case, started, format!("seen {user}: {shown}"));
+            }
+        }
+    });
+
+    let report = report.into_inner().unwrap();
+    println!(
+        "{} cases, {} of them dangerous to bare Kinto, {} honest; of the others the filter passed {}; a batch \
+         within a batch {} times, {} without the filter; {:.1} s",
+        report.cases,
+        report.dangerous,
+        report.honest,
+        report.passed,
+        report.nested,
+        report.nested_without,
+        started.elapsed().as_secs_f32(),
+    );
+    let (dangerous, honest, cases) = (report.dangerous, report.honest, report.cases);
+    report.judge();
+    assert!(dangerous * 10 > cases, "only {dangerous} of {cases} cases are dangerous to bare Kinto");
+    assert!(honest * 10 > cases, "only {honest} of {cases} cases are honest");
+}
+
+/// The first user that Kinto saw and that nothing in the request proves.
+fn forbidden(request: &Hostile, answer: &Response) -> Option<String> {
+    let is_allowed = |user: &Value| match user.as_str() {
+        Some("alice") => request.is_alices,
+        Some("bob") => request.has_bobs,
+        Some("public" | "system.Everyone") => true,
+        Some(_) => false,
+        None => true,
+    };
+    let users = seen(answer, "x-seen-users");
+    let user = users.iter().find(|user| !is_allowed(user)).map(Value::to_string);
+    user.or_else(|| is_forged(answer).then(|| "forged in the answer".to_owned()))
+}
+
+/// An honest batch gets the same answer through the filter as its identities get without it.
+fn compare_honest(
+    random: Random,
+    tokens: &Tokens,
+    case: usize,
+    filtered: &mut Connection,
+    bare: &mut Connection,
+) -> Option<String> {
+    let mut random = random;
+    // uWSGI does not read a body in chunks, whoever sends it.
+    let reads_chunks = std::env::var("FUZZ_SERVER").as_deref() != Ok("uwsgi");
+    let chunked = (random.one_in(5) && reads_chunks).then_some("");
+    let kind = random.pick(&[
+        "application/json",
+        "application/json; charset=utf-8",
+        "application/json;charset=UTF-8",
+    ]);
+    let batch = honest::batch(random, tokens, case);
+    let kind = header("Content-Type", kind);
+    let mut with_token = vec![kind.clone()];
+    if batch.outer == Who::Alice {
+        with_token.push(authorization(&tokens.alice));
+    }
+    let with_identity = vec![kind, header("userId", batch.outer.id())];
+    let body = batch.with_tokens.as_bytes();
+    let ours = filtered.send(&bytes("POST", b"/v1/batch", &with_token, body, chunked)).expect("an answer");
+    let body = batch.with_identities.as_bytes();
+    let theirs = bare.send(&bytes("POST", b"/v1/batch", &with_identity, body, chunked)).expect("an answer");
+    // Kinto has faults of its own (HTTP 500), which the filter neither hides nor makes.
+    if !matches!(theirs.status, 200 | 500) {
+        return Some(format!("not honest, HTTP {}: {}", theirs.status, batch.with_identities));
+    }
+    let (ours_seen, theirs_seen) = (seen(&ours, "x-seen-users"), seen(&theirs, "x-seen-users"));
+    if ours_seen.iter().any(|user| !theirs_seen.contains(user) || (user == "bob" && !batch.has_bobs)) {
+        return Some(format!("as {ours_seen:?}, not {theirs_seen:?}: {}", batch.with_identities));
+    }
+    let (ours, theirs) = (normalised(ours.json()), normalised(theirs.json()));
+    (ours != theirs).then(|| difference(&ours, &theirs, &batch.with_identities))
+}
+
+/// The first sub-request with two answers, and these.
+fn difference(ours: &Value, theirs: &Value, batch: &str) -> String {
+    let list =
+        |answer: &Value| answer["responses"].as_array().cloned().unwrap_or_else(|| vec![answer.clone()]);
+    let (ours, theirs) = (list(ours), list(theirs));
+    let mut pairs = ours.iter().zip(&theirs).enumerate();
+    let (number, (ours, theirs)) =
+        pairs.find(|(_, (ours, theirs))| ours != theirs).unwrap_or((0, (&Value::Null, &Value::Null)));
+    format!("answer {number}: {ours}\ninstead of {theirs}\nto {batch}")
+}
+
+/// An answer without the times in it.
+fn normalised(answer: Value) -> Value {
+    match answer {
+        Value::Array(list) => list.into_iter().map(normalised).collect(),
+        Value::Object(members) => {
+            let is_time =
+                |name: &str| matches!(name, "last_modified" | "ETag" | "Last-Modified" | "Date" | "Expires");
+            let members = members.into_iter().filter(|(name, _)| !is_time(name));
+            members.map(|(name, value)| (name, normalised(value))).collect::<serde_json::Map<_, _>>().into()
+        }
+        other => other,
+    }
+}
+
+/// The same Kinto in the servers that its documentation names.
+struct Servers {
+    waitress: Kinto,
+    others: [(&'static str, u16); 2],
+    _processes: [Process; 2],
+    _dir: tempfile::TempDir,
+}
+
+impl Servers {
+    fn start() -> Self {
+        let dir = tempfile::TempDir::new().unwrap();
+        let file = dir.path().join("observed_app.py");
+        let quoted = Value::from(servers::observed().to_string()).to_string();
+        let app =
+            "import json, serve_kinto\napplication = serve_kinto.application_of(json.loads(OBSERVED))\n";
+        std::fs::write(&file, app.replace("OBSERVED", &quoted)).unwrap();
+        let python_path = format!("{}:{}", dir.path().display(), project("tests/it").display());
+        let run = |program: &str, arguments: &[&str]| {
+            let mut command = Command::new(made(program));
+            command
+                .args(arguments)
+                .current_dir(project(""))
+                .env("PYTHONPATH", &python_path)
+                .env("PYTHONHASHSEED", "0");
+            Process::spawn(command.stdout(Stdio::null()).stderr(Stdio::null()))
+        };
+        let (gunicorn, uwsgi) = (free_port(), free_port());
+        let address = format!("127.0.0.1:{gunicorn}");
+        let processes = [
+            run(
+                ".venv/bin/gunicorn",
+                &["--worker-class", "gthread", "--threads", "3", "--bind", &address, "observed_app"],
+            ),
+            run(
+                ".venv/bin/uwsgi",
+                &[
+                    "--http-socket",
+                    &format!("127.0.0.1:{uwsgi}"),
+                    "--wsgi-file",
+                    &file.display().to_string(),
+                    "--virtualenv",
+                    &project(".venv").display().to_string(),
+                    "--die-on-term",
+                ],
+            ),
+        ];
+        let others = [("gunicorn", gunicorn), ("uwsgi", uwsgi)];
+        for (_, port) in others {
+            wait_for_port(port);
+        }
+        Self { waitress: Kinto::observed(), others, _processes: processes, _dir: dir }
+    }
+
+    fn port(&self, name: &str) -> u16 {
+        let ports = self.ports();
+        ports.iter().find(|(other, _)| *other == name).unwrap_or_else(|| panic!("no server {name}")).1
+    }
+
+    fn ports(&self) -> Vec<(&'static str, u16)> {
+        [&[("waitress", self.waitress.port("kinto"))], &self.others[..]].concat()
+    }
+}
+
+#[test]
+fn made_up_paths_that_reach_the_batch_endpoint_are_known() {
+    let servers = Servers::start();
+    let ports = servers.ports();
+    let report = Mutex::new(Report::default());
+    let reached = Mutex::new(vec![0; ports.len()]);
+    let (cases, started) = (variable("FUZZ_CASES", CASES), Instant::now());
+    let connections = || ports.iter().map(|(_, port)| Connection::to(*port)).collect::<Vec<_>>();
+    run(cases, connections, |connections, case| {
+        let mut random = Random::of_case(seed(), case);
+        let path = paths::outer_batch(&mut random);
+        let path = paths::bytes(&mut random, &path);
+        let body = json!({"requests": [{"path": "/v1/", "headers": {"userId": "forged1"}}]}).to_string();
+        let request = bytes("POST", &path, &vec![json_type()], body.as_bytes(), None);
+        let is_known = is_batch(b"POST", &path);
+        for (number, (server, _)) in ports.iter().enumerate() {
+            let answer = connections[number].send(&request);
+            let entered = answer.is_some_and(|answer| batches(&answer) > 0 || is_forged(&answer));
+            reached.lock().unwrap()[number] += usize::from(entered);
+            if entered && !is_known {
+                let text = format!("{server}: {}", path.escape_ascii());
+                report.lock().unwrap().finding("unknown path", case, started, text);
+            }
+        }
+        report.lock().unwrap().cases += 1;
+    });
+    let report = report.into_inner().unwrap();
+    let reached = reached.into_inner().unwrap();
+    let names: Vec<&str> = ports.iter().map(|(name, _)| *name).collect();
+    println!(
+        "{} paths, of which {reached:?} reach the batch endpoint of {names:?}; {:.1} s",
+        report.cases,
+        started.elapsed().as_secs_f32()
+    );
+    report.judge();
+    for (name, count) in names.iter().zip(reached) {
+        assert!(count * 50 > cases, "{name}: only {count} of {cases} paths reach the batch endpoint");
+    }
+}
