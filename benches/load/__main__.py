@@ -9,7 +9,7 @@ import config
 import load
 import servers
 
-PARTS = ["table", "kinto", "growth", "memory"]
+PARTS = ["table", "kinto", "growth", "memory", "hostile"]
 PLOTS = ["cached_tokens", "token_size", "request_headers", "batch", "workers"]
 
 
@@ -34,16 +34,18 @@ def options() -> argparse.Namespace:
 
 def main() -> int:
     chosen = options()
-    load.require_wrk()
-    for module in [chosen.module, chosen.noop]:
+    quick, only = chosen.quick, chosen.only or PARTS
+    loaded = set(only) - {"hostile"}
+    if loaded:
+        load.require_wrk()
+    for module in [chosen.module, *([chosen.noop] if loaded else [])]:
         if not module.exists():
             raise SystemExit(f"bench: {module.name} is missing: run `make bench`, which builds it")
     # These come with `make bench`, not with Python.
-    import end_to_end, footprint, growth, limits, machine, plots, report, table  # noqa: E401
+    import end_to_end, footprint, growth, hostile, limits, machine, plots, report, table  # noqa: E401
 
     config.module, config.noop = chosen.module.resolve(), chosen.noop.resolve()
     config.cache_setting = not chosen.no_token_cache
-    quick, only = chosen.quick, chosen.only or PARTS
     rounds = chosen.rounds or (3 if quick else 7)
     load.quiet.retakes = 10 if quick else 40
     algorithms = chosen.algorithms.split(",") if chosen.algorithms else table.ALGORITHMS[: 2 if quick else None]
@@ -57,7 +59,7 @@ def main() -> int:
         shown = "".join(f"\n![{title}]({image})\n" for image in images)
         sections.append(f"## {title}\n\n{text}{shown}")
 
-    results = found = memory = None
+    results = found = memory = costs = None
     if "table" in only:
         progress(f"the table: {', '.join(algorithms)}, {rounds} rounds")
         results = table.measure(rounds, 1 if quick else 2, algorithms)
@@ -82,16 +84,22 @@ def main() -> int:
         image = plots.bars("From Envoy's start to its first answer", started, "ms", "start.svg", chosen.report)
         rows = [[name, report.number(ms, 0)] for name, ms in started.items()]
         section("From Envoy's start to its first answer", report.table(["", "ms"], rows), image)
+    if "hostile" in only:
+        progress("hostile requests")
+        costs = hostile.measure(2 if quick else 4, progress)
+        section("What one hostile request costs", report.of_hostile(costs))
     if core := report.of_core(servers.ROOT / "target/criterion"):
         section("The core, natively", core)
     progress("done")
 
-    held = limits.check(results, found, memory, chosen.module)
+    held = limits.check(results, found, memory, costs, chosen.module)
     conditions = report.of_machine(machine.describe(), rounds, load.quiet)
     text = "\n".join(["# How fast\n", conditions, f"## Must hold\n\n{report.of_limits(held)}", *sections])
     (chosen.report / "report.md").write_text(text)
     if results:
         print(report.of_results(results))
+    if costs:
+        print(report.of_hostile(costs))
     print(report.of_limits(held))
     print(conditions)
     return 0 if all(limit.holds for limit in held) else 1

@@ -32,7 +32,24 @@ class Limit:
         return [self.what, f"{found}{self.unit}", f"{sign} {self.limit:g}{self.unit}", verdict]
 
 
-def check(results, end_to_end, memory: list[dict] | None, module: pathlib.Path) -> list[Limit]:
+def of_hostile(costs) -> list[Limit]:
+    """Of one request, each. Of CPU, with RS256 only: what a verification costs is the algorithm's."""
+    filtered = [cost for cost in costs if cost.filtered]
+    named = [
+        ("CPU", "cpu", [cost for cost in filtered if cost.limited], 1, 50, " ms"),
+        ("linear memory", "memory", filtered, 1, 16, " MiB"),
+        ("answer", "answer", filtered, 1 << 20, 1, " MiB"),
+    ]
+    limits = []
+    for what, field, among, unit, limit, name in named:
+        worst = max(among, key=lambda cost: getattr(cost, field))
+        which = f"one hostile request: {what} (`{worst.shape}`, {worst.policy.name})"
+        limits.append(Limit(which, getattr(worst, field) / unit, limit, name))
+    failed = sum(bool(cost.failure) for cost in filtered)
+    return [*limits, Limit("hostile requests that hang, crash or leave the next one without its answer", failed, 0)]
+
+
+def check(results, end_to_end, memory: list[dict] | None, hostile, module: pathlib.Path) -> list[Limit]:
     limits = []
     if results:
         limits += [
@@ -47,4 +64,6 @@ def check(results, end_to_end, memory: list[dict] | None, module: pathlib.Path) 
     if memory:
         own = next(row for row in memory if row["name"] == "this filter")
         limits.append(Limit("linear memory per worker VM, empty cache", own["empty"]["linear"], 4, " MiB"))
+    if hostile:
+        limits += of_hostile(hostile)
     return limits

@@ -11,7 +11,10 @@ from servers import BIN, ROOT
 
 
 def output(*command) -> str:
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    try:
+        done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    except FileNotFoundError:
+        return ""
     return done.stdout + done.stderr
 
 
@@ -27,7 +30,7 @@ def describe() -> dict[str, str]:
         "Linux": re.match(r"[\d.]*\d", platform.release())[0],
         "Envoy": envoy[1] if envoy else "unknown",
         "Kinto": f"{version('kinto')}, kinto_jwt {version('kinto_jwt')}, PyJWT {version('PyJWT')}",
-        "Rust": output("rustc", "--version").split()[1],
+        "Rust": " ".join(output("rustc", "--version").split()[1:2]) or "unknown",
         "wrk": wrk[1] if wrk else "unknown",
         "commit": commit if re.fullmatch("[0-9a-f]+", commit) else "unknown",
     }

@@ -59,6 +59,25 @@ def of_memory(rows: list[dict], fill: int) -> str:
     return table([*head, "linear memory per VM", f"after {fill:,} tokens"], cells)
 
 
+def of_hostile(costs) -> str:
+    """Of all policies with RS256, the costliest shape first; then what other algorithms make of the tokens."""
+    rows, tokens, others = [], [], list(dict.fromkeys(c.policy.name for c in costs if c.filtered and not c.limited))
+    for shape in dict.fromkeys(cost.shape for cost in costs):
+        found = {cost.policy.name: cost for cost in costs if cost.shape == shape}
+        limited = [cost for cost in found.values() if cost.limited]
+        worst = max(limited, key=lambda cost: cost.cpu)
+        statuses = ", ".join(sorted({cost.failure or str(cost.status) for cost in limited}))
+        answer, memory = max(cost.answer for cost in limited), max(cost.memory for cost in limited)
+        figures = [number(found["no filter"].cpu), number(worst.cpu), worst.policy.name, number(memory)]
+        rows.append((worst.cpu, [f"`{shape}`", f"{worst.size:,}", statuses, f"{answer:,}", *figures]))
+        if others[0] in found:
+            dear = [found[name] for name in others]
+            tokens.append([f"`{shape}`", *(cost.failure or number(cost.cpu) for cost in dear)])
+    head = ["one request", "bytes", "answers", "bytes", "ms without", "ms with the filter", "most with", "MiB"]
+    rows = [row for _, row in sorted(rows, key=lambda row: -row[0])]
+    return table(head, rows) + "\n" + table(["one request, ms", *others], tokens)
+
+
 def of_plot(plot) -> str:
     rows = [[label, *(number(y) for y in ys)] for label, ys in plot.lines.items()]
     notes = f"\n{plot.notes}\n" if plot.notes else ""
@@ -77,6 +96,8 @@ def of_core(directory: pathlib.Path) -> str:
 def of_machine(machine: dict[str, str], rounds: int, quiet) -> str:
     undisturbed = 100 * (1 - quiet.disturbed / max(1, quiet.samples))
     facts = ", ".join(f"{name} {value}" for name, value in machine.items())
+    if not quiet.samples:
+        return f"{facts}. Nobody watched whether the machine was quiet.\n"
     return (
         f"{facts}. Medians of {rounds} interleaved rounds; "
         f"{undisturbed:.0f} % of {quiet.samples} samples had the machine to themselves.\n"

@@ -14,7 +14,7 @@ from jwt.algorithms import ECAlgorithm, HMACAlgorithm, OKPAlgorithm, RSAAlgorith
 from servers import ROOT
 
 SECRET = "correct-horse-battery-staple-0123456789-correct-horse-battery-staple"
-KEYS = {"RS256": "rsa", "PS256": "rsa", "ES256": "p256", "EdDSA": "ed25519"}
+KEYS = {"RS256": "rsa", "PS256": "rsa", "ES256": "p256", "ES384": "p384", "EdDSA": "ed25519"}
 TO_JWK = {"RS256": RSAAlgorithm, "PS256": RSAAlgorithm, "ES256": ECAlgorithm, "EdDSA": OKPAlgorithm}
 
 directory = tempfile.TemporaryDirectory()
@@ -38,8 +38,9 @@ def jwks(alg: str) -> str:
     return json.dumps({"keys": [{**key, "kid": "bench", "alg": alg, "key_ops": ["verify"]}]})
 
 
-def mint(alg: str, count: int = 1, length: int = 0) -> list[str]:
-    """Tokens of different users, alike otherwise; of `length` characters, if they would be shorter."""
+def mint(alg: str, count: int = 1, length: int = 0, start: int = 0) -> list[str]:
+    """Tokens of different users, alike otherwise; of `length` characters, if they would be shorter. `start` is the
+    first one's number."""
     key = SECRET if alg == "HS256" else load_pem_private_key(key_file(alg, "key").encode(), None)
     now = int(time.time())
 
@@ -54,7 +55,7 @@ def mint(alg: str, count: int = 1, length: int = 0) -> list[str]:
     if length:
         # Three bytes are four characters; 14 bytes are the member's name and quotes.
         filler = max(0, (length - len(token(0, 0))) * 3 // 4 - 14)
-    return [token(number, filler) for number in range(count)]
+    return [token(number, filler) for number in range(start, start + count)]
 
 
 def with_bad_signatures(tokens: list[str]) -> list[str]:
@@ -64,8 +65,11 @@ def with_bad_signatures(tokens: list[str]) -> list[str]:
     return [f"{head}.{signature}" for head, signature in zip(heads, signatures[1:] + signatures[:1])]
 
 
-def raw(token: str | None = None, path: str = "/", body: str | None = None, headers: int = 0, user: str = "") -> bytes:
-    """One request as it goes over the wire, with `headers` fields in all if that is more than it needs."""
+def raw(
+    token: str | None = None, path: str = "/", body: str | None = None, headers: int = 0, user: str = "", more=()
+) -> bytes:
+    """One request as it goes over the wire, with `headers` fields in all if that is more than it needs, and with
+    `more` of these names and values."""
     fields = [("host", "kinto.example"), ("user-agent", "bench"), ("accept", "application/json")]
     if token:
         fields.append(("authorization", f"Bearer {token}"))
@@ -73,6 +77,7 @@ def raw(token: str | None = None, path: str = "/", body: str | None = None, head
         fields.append(("userid", user))
     if body is not None:
         fields += [("content-type", "application/json"), ("content-length", str(len(body)))]
+    fields += more
     fields += [(f"x-header-{number}", f"value-of-header-{number}") for number in range(headers - len(fields))]
     lines = [f"{'GET' if body is None else 'POST'} {path} HTTP/1.1"] + [f"{name}: {value}" for name, value in fields]
     return ("\r\n".join(lines) + "\r\n\r\n" + (body or "")).encode()

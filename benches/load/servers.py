@@ -82,7 +82,7 @@ class Envoy(Server):
         ])  # fmt: skip
 
         def ready():
-            self.admin = int(address.read_text().rsplit(":", 1)[1])
+            self.admin = int(address.read_text().rpartition(":")[2])
             return fetch(self.admin, "/ready")[0] == 200
 
         wait_for("Envoy", ready, self.process, self.log)
