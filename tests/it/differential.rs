@@ -1,8 +1,9 @@
 //! Made-up requests, by the thousand, and what becomes of them in the real Kinto, with and without the filter.
 //!
 //! `FUZZ_CASES=100000 cargo test --test it differential -- --nocapture` tries more of them than usual, and
-//! `FUZZ_SEED=2` others; `FUZZ_REDIRECTS=false` switches Kinto's redirects off, `FUZZ_SERVER=uwsgi` (or `gunicorn`)
-//! puts another server behind the filter, and `FUZZ_SHOW=100` shows more than five findings of a kind. An identity that a request claims without proof begins with `forged`.
+//! `FUZZ_SEED=2` others; `FUZZ_REDIRECTS=false` switches Kinto's redirects off, `FUZZ_SERVER=uwsgi` (or `gunicorn`,
+//! `granian`) puts another server behind the filter, and `FUZZ_SHOW=100` shows more than five findings of a kind. An
+//! identity that a request claims without proof begins with `forged`.
 
 mod honest;
 mod hostile;
@@ -11,7 +12,6 @@ mod random;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -21,12 +21,10 @@ use serde_json::{Value, json};
 
 use crate::forgeries::{json_type, without_safeguards};
 use crate::http::{self, Headers, Response, authorization, header};
-use crate::servers::{
-    self, Envoy, Kinto, Process, as_struct, closing_after_each, config_of, free_port, made, project,
-    wait_for_port,
-};
+use crate::servers::{self, Envoy, Kinto, as_struct, closing_after_each, config_of};
 use crate::table::with as settings;
 use crate::tokens::{now, rs256, token};
+use crate::wsgi::Servers;
 use honest::Who;
 use hostile::Hostile;
 use random::Random;
@@ -231,7 +229,7 @@ fn run<T>(cases: usize, new: impl Fn() -> T + Sync, each: impl Fn(&mut T, usize)
 #[test]
 fn made_up_batches_are_what_their_tokens_prove() {
     let server = std::env::var("FUZZ_SERVER").ok();
-    let servers = server.as_ref().map(|_| Servers::start());
+    let servers = server.as_ref().map(|_| Servers::start(&servers::observed()));
     let (behind, alone) = (Kinto::observed(), Kinto::observed());
     let behind =
         servers.as_ref().map_or(behind.port("kinto"), |servers| servers.port(server.as_ref().unwrap()));
@@ -380,72 +378,9 @@ fn normalised(answer: Value) -> Value {
     }
 }
 
-/// The same Kinto in the servers that its documentation names.
-struct Servers {
-    waitress: Kinto,
-    others: [(&'static str, u16); 2],
-    _processes: [Process; 2],
-    _dir: tempfile::TempDir,
-}
-
-impl Servers {
-    fn start() -> Self {
-        let dir = tempfile::TempDir::new().unwrap();
-        let file = dir.path().join("observed_app.py");
-        let quoted = Value::from(servers::observed().to_string()).to_string();
-        let app =
-            "import json, serve_kinto\napplication = serve_kinto.application_of(json.loads(OBSERVED))\n";
-        std::fs::write(&file, app.replace("OBSERVED", &quoted)).unwrap();
-        let python_path = format!("{}:{}", dir.path().display(), project("tests/it").display());
-        let run = |program: &str, arguments: &[&str]| {
-            let mut command = Command::new(made(program));
-            command
-                .args(arguments)
-                .current_dir(project(""))
-                .env("PYTHONPATH", &python_path)
-                .env("PYTHONHASHSEED", "0");
-            Process::spawn(command.stdout(Stdio::null()).stderr(Stdio::null()))
-        };
-        let (gunicorn, uwsgi) = (free_port(), free_port());
-        let address = format!("127.0.0.1:{gunicorn}");
-        let processes = [
-            run(
-                ".venv/bin/gunicorn",
-                &["--worker-class", "gthread", "--threads", "3", "--bind", &address, "observed_app"],
-            ),
-            run(
-                ".venv/bin/uwsgi",
-                &[
-                    "--http-socket",
-                    &format!("127.0.0.1:{uwsgi}"),
-                    "--wsgi-file",
-                    &file.display().to_string(),
-                    "--virtualenv",
-                    &project(".venv").display().to_string(),
-                    "--die-on-term",
-                ],
-            ),
-        ];
-        let others = [("gunicorn", gunicorn), ("uwsgi", uwsgi)];
-        for (_, port) in others {
-            wait_for_port(port);
-        }
-        Self { waitress: Kinto::observed(), others, _processes: processes, _dir: dir }
-    }
-
-    fn port(&self, name: &str) -> u16 {
-        let ports = self.ports();
-        ports.iter().find(|(other, _)| *other == name).unwrap_or_else(|| panic!("no server {name}")).1
-    }
-
-    fn ports(&self) -> Vec<(&'static str, u16)> {
-        [&[("waitress", self.waitress.port("kinto"))], &self.others[..]].concat()
-    }
-}
-
 #[test]
 fn made_up_paths_that_reach_the_batch_endpoint_are_known() {
-    let servers = Servers::start();
+    let servers = Servers::start(&servers::observed());
     let ports = servers.ports();
     let report = Mutex::new(Report::default());
     let reached = Mutex::new(vec![0; ports.len()]);

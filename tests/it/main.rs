@@ -32,3 +32,4 @@ mod servers;
 mod table;
 mod table_of_policies;
 mod tokens;
+mod wsgi;

@@ -36,6 +36,18 @@ impl Process {
         Self(command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}")))
     }
 
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn terminate(&mut self) {
+        let asked = Command::new("kill").arg(self.0.id().to_string()).status();
+        let start = Instant::now();
+        while asked.as_ref().is_ok_and(|asked| asked.success())
+            && self.exited().is_none()
+            && start.elapsed() < Duration::from_secs(10)
+        {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     pub(crate) fn exited(&mut self) -> Option<i32> {
         self.0.try_wait().unwrap().map(|status| status.code().unwrap_or(-1))
     }
@@ -107,7 +119,8 @@ impl Kinto {
 /// `FUZZ_REDIRECTS` says otherwise, and with `X-Seen-Users` and `X-Seen-Views` in its answers.
 pub(crate) fn observed() -> Value {
     let on = std::env::var("FUZZ_REDIRECTS").unwrap_or_else(|_| "true".to_owned());
-    let redirects = json!({"trailing_slash_redirect_enabled": on, "version_prefix_redirect_enabled": on});
+    let redirects =
+        json!({"kinto.trailing_slash_redirect_enabled": on, "kinto.version_prefix_redirect_enabled": on});
     json!({"ini": project("envoy/kinto.ini"), "settings": redirects, "observe": true})
 }
 
