@@ -8,7 +8,7 @@ use crate::credentials::Place;
 use crate::failures::{Failures, OnFailure, OpenPaths};
 use crate::header_text::Charset;
 use crate::host_crypto::HostVerify;
-use crate::identity_header::{IdentityHeader, is_token, same_key, wsgi_key};
+use crate::identity_header::{IdentityHeader, is_token, wsgi_key};
 use crate::policy::Policy;
 use crate::policy_settings::{self, KEY_SETTINGS, PLACE_SETTINGS, POLICY_SETTINGS};
 pub use crate::settings::ConfigError;
@@ -147,10 +147,11 @@ impl Config {
         if token_header(&self.identity_header) {
             return Err(taken("userIdHeader"));
         }
-        let clash = |header: &&IdentityHeader| {
-            token_header(header) || same_key(header.name(), &wsgi_key(self.identity_header.name()))
-        };
-        match self.claim_headers.iter().find(clash) {
+        if self.claim_headers.iter().any(|header| self.identity_header.is_spelled(header.name())) {
+            // The name may be a secret.
+            return Err(taken("claimsToHeaders: the header of userIdHeader"));
+        }
+        match self.claim_headers.iter().find(|header| token_header(header)) {
             Some(header) => Err(taken(&format!("claimsToHeaders.{}", header.name()))),
             None => Ok(()),
         }

@@ -31,6 +31,9 @@ const IDLE: Duration = Duration::from_secs(1);
 /// How often while a request waits for keys.
 const BUSY: Duration = Duration::from_millis(20);
 
+/// How often while requests whose wait is over are decided on, some at a time.
+const RESUMING: Duration = Duration::from_millis(1);
+
 /// One plugin configuration in one worker.
 struct Root {
     id: u32,
@@ -47,7 +50,8 @@ struct Worker {
     /// The issuers, each with the place of its policy in the list.
     issuers: Vec<(usize, RefCell<Issuer>)>,
     waiting: RefCell<Vec<Waiting>>,
-    busy: Cell<bool>,
+    /// How often the timer comes now.
+    pace: Cell<Duration>,
 }
 
 impl Worker {
@@ -56,12 +60,10 @@ impl Worker {
         self.issuers.iter().find(|(of, _)| *of == policy).map(|(_, issuer)| issuer)
     }
 
-    fn set_busy(&self, busy: bool) {
-        if self.busy.replace(busy) != busy
-            && hostcalls::set_tick_period(if busy { BUSY } else { IDLE }).is_err()
-        {
-            // Tried again at the next tick.
-            self.busy.set(!busy);
+    fn set_pace(&self, pace: Duration) {
+        // One that fails is tried again at the next tick.
+        if self.pace.get() != pace && hostcalls::set_tick_period(pace).is_ok() {
+            self.pace.set(pace);
         }
     }
 }
@@ -73,7 +75,11 @@ impl Context for Root {
         for (_, issuer) in &worker.issuers {
             issuer::on_answer(&mut issuer.borrow_mut(), &worker.gate, token, headers > 0, size, now);
         }
-        self.resume_waiting(now);
+        if self.resume_waiting(now)
+            && let Some(worker) = &self.worker
+        {
+            worker.set_pace(RESUMING);
+        }
     }
 }
 
@@ -95,12 +101,10 @@ impl RootContext for Root {
                 }
                 let issuers =
                     issuers.into_iter().map(|issuer| (issuer.policy, RefCell::new(issuer))).collect();
-                let (waiting, busy) = (RefCell::default(), Cell::new(false));
-                self.worker = Some(Rc::new(Worker { gate, issuers, waiting, busy }));
-                self.set_tick_period(IDLE);
-                if let Some(worker) = self.worker.as_ref().filter(|worker| !worker.issuers.is_empty()) {
-                    worker.set_busy(true);
-                }
+                let (waiting, pace) = (RefCell::default(), Cell::new(Duration::ZERO));
+                let worker = Worker { gate, issuers, waiting, pace };
+                worker.set_pace(if worker.issuers.is_empty() { IDLE } else { BUSY });
+                self.worker = Some(Rc::new(worker));
                 true
             }
             Err(reason) => {
@@ -123,9 +127,15 @@ impl RootContext for Root {
             asking |= issuer.ask_if_due(&worker.gate, now);
             self.metrics.gauge_keys(&issuer, &worker.gate, now);
         }
-        self.resume_waiting(now);
+        let more = self.resume_waiting(now);
         let waits = !worker.waiting.borrow().is_empty();
-        worker.set_busy(asking || waits);
+        worker.set_pace(if more {
+            RESUMING
+        } else if asking || waits {
+            BUSY
+        } else {
+            IDLE
+        });
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
@@ -140,13 +150,13 @@ impl RootContext for Root {
 }
 
 impl Root {
-    /// Decides on the requests whose wait is over, each in its own context, and returns to this one.
-    fn resume_waiting(&self, now: u64) {
-        if let Some(worker) = &self.worker {
-            worker.resume_waiting(now);
-        }
+    /// Decides on some of the requests whose wait is over, each in its own context, and returns to this one. Says
+    /// whether there are more.
+    fn resume_waiting(&self, now: u64) -> bool {
+        let more = self.worker.as_ref().is_some_and(|worker| worker.resume_waiting(now));
         // The context of a request that has gone on is of no use to what follows, and does no harm.
         let _ = hostcalls::set_effective_context(self.id);
+        more
     }
 }
 

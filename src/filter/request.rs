@@ -10,13 +10,17 @@ use proxy_wasm::types::Action;
 use crate::host::{HostError, Wait};
 use crate::request::{Flow, HttpRequest};
 
-use super::Worker;
 use super::host::{Envoy, now_in_milliseconds};
 use super::issuer::Issuer;
+use super::{BUSY, IDLE, Worker};
 
 /// Requests of one worker that may wait at once. A place is a few words, and Envoy holds much more for each request, so
 /// that no stranger can fill the room before Envoy itself is full.
 const MAX_WAITING: usize = 16_384;
+
+/// Requests that are decided on in one callback when their wait is over. Envoy lets each go on inside the callbacks of
+/// the one before, so that many at once would be more than V8's stack holds.
+const RESUMED_AT_ONCE: usize = 32;
 
 /// One request.
 pub(super) struct Filter {
@@ -96,20 +100,32 @@ impl Worker {
         }
         waiting.push(Waiting { policy, context, request: Rc::downgrade(request), finished, until });
         drop(waiting);
-        self.set_busy(true);
+        if self.pace.get() == IDLE {
+            self.set_pace(BUSY);
+        }
         Ok(Wait::Granted)
     }
 
-    /// Decides on the requests whose wait is over.
-    pub(super) fn resume_waiting(&self, now: u64) {
+    /// Decides on the requests whose wait is over, those that have waited longest first, but not on too many. Says
+    /// whether there are more.
+    pub(super) fn resume_waiting(&self, now: u64) -> bool {
         let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
-        let (over, still): (Vec<Waiting>, _) = waiting.into_iter().partition(|waiting| {
-            self.issuer(waiting.policy).is_none_or(|issuer| waiting.is_over(&issuer.borrow(), now))
-        });
+        let (mut over, mut still, mut more) = (Vec::new(), Vec::new(), false);
+        for waiting in waiting {
+            let issuer = self.issuer(waiting.policy);
+            let is_over = issuer.is_none_or(|issuer| waiting.is_over(&issuer.borrow(), now));
+            if is_over && over.len() < RESUMED_AT_ONCE {
+                over.push(waiting);
+            } else {
+                more |= is_over;
+                still.push(waiting);
+            }
+        }
         *self.waiting.borrow_mut() = still;
         for waiting in over {
             waiting.resume(self);
         }
+        more
     }
 }
 

@@ -1,13 +1,14 @@
 //! The batch endpoint: what is forged there, and what must go on working.
 
-use std::process::Command;
+use std::time::Duration;
 
 use kinto_jwt_filter::batch_path::is_batch;
 use serde_json::{Value, json};
 
 use crate::forgeries::{FORGERY, forgeries, json_type, without_safeguards};
 use crate::http::{self, Headers, authorization, header};
-use crate::servers::{Envoy, Kinto, as_struct, closing_after_each, config_of, made, project};
+use crate::promise::over_h2;
+use crate::servers::{Envoy, Kinto, as_struct, closing_after_each, config_of, project};
 use crate::table::with as settings;
 use crate::tokens::{now, public_key, rs256};
 use crate::wsgi::Servers;
@@ -328,13 +329,12 @@ fn a_batch_that_ends_in_trailers_is_checked_too() {
     let kinto = Kinto::behind_envoy();
     let envoy = Envoy::start(&config_of(kinto.port("kinto"), &[("kinto", as_struct(&settings(json!({}))))]));
     let send = |batch: &Value, trailers: &str| {
-        let output = Command::new(made(".venv/bin/python"))
-            .arg(project("tests/it/h2_trailers.py"))
-            .args([&envoy.port("kinto").to_string(), &token("alice"), &batch.to_string(), trailers])
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let body: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let headers = vec![json_type(), authorization(&token("alice"))];
+        let trailers =
+            trailers.split_once(": ").map(|(name, value)| header(name, value)).into_iter().collect();
+        let (line, body) = (("POST", "/v1/batch"), batch.to_string());
+        let (_, answer) = over_h2(envoy.port("kinto"), line, &headers, &body, &trailers, Duration::ZERO);
+        let body: Value = serde_json::from_str(&answer).unwrap();
         body["responses"].as_array().unwrap().iter().map(|sub| http::user(&sub["body"])).collect::<Vec<_>>()
     };
     let batch = json!({"requests": [{"path": "/", "headers": {"userId": "admin"}}, {"path": "/", "headers": {"Authorization": format!("JWT {}", token("bob"))}}]});

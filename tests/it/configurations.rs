@@ -196,7 +196,7 @@ fn refused_more() -> Vec<(Value, &'static [&'static str])> {
         ),
         (
             with(json!({"claimsToHeaders": {"USERID": "email"}})),
-            &["claimsToHeaders.USERID is a header with another"],
+            &["claimsToHeaders: the header of userIdHeader is a header with another"],
         ),
         (
             with(json!({"claimsToHeaders": {"Cookie": "email"}})),

@@ -53,7 +53,7 @@ const SHAPES: [&str; 14] = [
 pub(crate) const FORGERY: &str = r#"{"requests":[{"path":"/v1/","headers":{"userId":"admin"}}]}"#;
 
 /// Paths that reach the endpoint in Kinto, or might.
-const PATHS: [&[u8]; 28] = [
+const PATHS: [&[u8]; 31] = [
     b"/v1/batch",
     b"/v1/batch?x",
     b"/v1/batch?x=/y#z",
@@ -82,7 +82,70 @@ const PATHS: [&[u8]; 28] = [
     b"/v1/%2562atch",
     b"http://kinto/v1/batch",
     b"/kinto/../v1/batch",
+    // uWSGI cuts an escape off that is not whole.
+    b"/v1/batch%",
+    b"/v1/batch%6",
+    b"/v1/bat%63h%2?x",
 ];
+
+/// Batches that Kinto's own redirects, or a directory's, take to the batch endpoint once more: each makes somebody
+/// `admin` in a Kinto with its default settings.
+pub(crate) fn redirected() -> Vec<String> {
+    let inner: Value = serde_json::from_str(FORGERY).unwrap();
+    let post = |path: &str, body: &Value| json!({"method": "POST", "path": path, "body": body});
+    let mut batches = Vec::new();
+    let mut add = |batch: Value| batches.push(batch.to_string());
+    let mut paths: Vec<String> = [
+        "/b/?/v1/b/%61tch",
+        "/v1/b/?/v1/b/%61tch",
+        "/v1?/v1batch",
+        "/v1?x=/v1batch",
+        "/v1?/v1b%61tch",
+        "/ba//?x=/v1/ba//tch",
+        "/batc%2F?/v1/batc/h",
+        "/v1/b%2F?/v1/b/atch",
+        "/ba/?/v1/ba/tch?x",
+        "/ba/?/v1/ba/tch%0a",
+    ]
+    .map(str::to_owned)
+    .into();
+    for cut in 1.."batch".len() {
+        let (start, end) = "batch".split_at(cut);
+        for slashes in ["/", "//", "///"] {
+            paths.push(format!("/{start}{slashes}?/v1/{start}{slashes}{end}"));
+        }
+    }
+    for path in &paths {
+        add(json!({"requests": [post(path, &inner)]}));
+    }
+    let path = "/ba/?/v1/ba/tch";
+    let inner_defaults = json!({"defaults": {"headers": {"userId": "admin"}}});
+    let inner_list = json!({"requests": [{"path": "/v1/"}]});
+    let escaped = FORGERY.replace("requests", r"r\u0065quests").replace("userId", r"user\u0131d");
+    batches.push(format!(r#"{{"requests":[{{"method":"POST","path":"{path}","body":{escaped}}}]}}"#));
+    let mut add = |batch: Value| batches.push(batch.to_string());
+    add(json!({"defaults": {"path": path}, "requests": [{"method": "POST", "body": inner}]}));
+    add(json!({"defaults": {"method": "POST"}, "requests": [{"path": path, "body": inner}]}));
+    add(json!({"defaults": {"body": inner}, "requests": [{"method": "POST", "path": path}]}));
+    add(json!({"defaults": post(path, &inner), "requests": [{}]}));
+    // Kinto merges the two bodies.
+    add(json!({"defaults": {"body": inner_list}, "requests": [post(path, &inner_defaults)]}));
+    add(json!({"defaults": {"body": inner_defaults}, "requests": [post(path, &inner_list)]}));
+    add(json!({"defaults": {"body": inner}, "requests": [post(path, &json!({}))]}));
+    add(
+        json!({"requests": [post(path, &json!({"defaults": {"headers": {"USERID": "admin"}, "path": "/v1/"}, "requests": [{}]}))]}),
+    );
+    // Three deep.
+    add(json!({"requests": [post(path, &json!({"requests": [post(path, &inner)]}))]}));
+    // Names that are hidden by the charset of the sub-request's own Content-Type.
+    let utf_7 = json!({"+AHIAZQBxAHUAZQBzAHQAcw-": [{"path": "/", "headers": {"+AHU-serId": "admin"}}]});
+    for name in ["content-type", "CONTENT-TYPE"] {
+        let headers = json!({name: "application/json; charset=utf-7"});
+        add(json!({"requests": [{"method": "POST", "path": path, "headers": headers, "body": utf_7}]}));
+        add(json!({"defaults": {"headers": headers}, "requests": [post(path, &utf_7)]}));
+    }
+    batches
+}
 
 fn utf_16(text: &str, bom: bool) -> Vec<u8> {
     let bom = bom.then_some(0xfeff_u16);
@@ -113,6 +176,9 @@ pub(crate) fn forgeries(who: &[(String, Vec<u8>)]) -> Vec<Vec<u8>> {
         requests.push(http::bytes("POST", b"/v1/batch", &with(&[json_type()]), outer.as_bytes()));
         let outer = json!({"defaults": {"method": "POST", "path": path, "body": inner}, "requests": [{}]});
         requests.push(http::bytes("POST", b"/v1/batch", &with(&[json_type()]), outer.to_string().as_bytes()));
+    }
+    for batch in redirected() {
+        requests.push(http::bytes("POST", b"/v1/batch", &with(&[json_type()]), batch.as_bytes()));
     }
     for (charset, body) in [
         ("utf-16", utf_16(FORGERY, true)),

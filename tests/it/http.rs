@@ -111,9 +111,13 @@ pub(crate) fn authorization(token: &str) -> (String, Vec<u8>) {
 
 /// A POST in chunks (RFC 9112 section 7.1).
 pub(crate) fn chunked(path: &[u8], headers: &[(String, Vec<u8>)], body: &[u8]) -> Vec<u8> {
+    chunked_as("POST", path, headers, body)
+}
+
+pub(crate) fn chunked_as(method: &str, path: &[u8], headers: &[(String, Vec<u8>)], body: &[u8]) -> Vec<u8> {
     let mut headers = headers.to_vec();
     headers.push(header("Transfer-Encoding", "chunked"));
-    let mut request = bytes("POST", path, &headers, b"");
+    let mut request = bytes(method, path, &headers, b"");
     for chunk in body.chunks(1000) {
         request.extend(format!("{:x}\r\n", chunk.len()).into_bytes());
         request.extend([chunk, b"\r\n"].concat());

@@ -25,6 +25,7 @@ mod hostile;
 mod http;
 mod issuer;
 mod peers;
+mod promise;
 #[path = "../../src/crypto/ring_host.rs"]
 mod ring_host;
 mod rotation;
