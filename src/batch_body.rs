@@ -1,7 +1,6 @@
 //! The body of a batch, rewritten so that each sub-request is who its token proves.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
@@ -154,8 +153,8 @@ struct Inherited<'g> {
     path: Option<String>,
     /// Headers in which a token may be.
     places: Vec<(String, String)>,
-    /// The names of all headers, by their WSGI keys.
-    names: HashMap<String, String>,
+    /// The WSGI keys and the names of all headers.
+    names: Vec<(String, String)>,
     /// What `places` prove, if there are any.
     proof: Option<Proof<'g>>,
 }
@@ -225,7 +224,7 @@ impl<'g> Rewriter<'g> {
         let had_headers = request.headers.is_some();
         let Sorted { places, mut rest } = self.sort(request.headers.take().unwrap_or_default())?;
         let spelled_otherwise = |(key, name): (String, String)| {
-            self.inherited.names.get(&key).is_some_and(|inherited| *inherited != name)
+            self.inherited.names.iter().any(|(other, inherited)| *other == key && *inherited != name)
         };
         if names(&places).chain(names(&rest.0)).any(spelled_otherwise) {
             return Err(Refusal::HeaderTwice);
@@ -253,7 +252,7 @@ impl<'g> Rewriter<'g> {
     /// Removes every claimed identity, checks the rest, and tells the headers apart in which a token may be.
     fn sort(&self, headers: Headers) -> Result<Sorted, Refusal> {
         let mut sorted = Sorted::default();
-        let mut keys = HashSet::with_capacity(headers.0.len());
+        let mut keys = Vec::with_capacity(headers.0.len());
         for (name, mut value) in headers.0 {
             if self.gate.config().is_ours(&name) {
                 continue;
@@ -277,9 +276,10 @@ impl<'g> Rewriter<'g> {
                 key if key.starts_with("CONTENT_") => return Err(Refusal::HeaderReserved),
                 _ => {}
             }
-            if !keys.insert(key) {
+            if keys.contains(&key) {
                 return Err(Refusal::HeaderTwice);
             }
+            keys.push(key);
             let list = if is_place { &mut sorted.places } else { &mut sorted.rest.0 };
             list.push((name, value));
         }
@@ -387,7 +387,7 @@ impl<'g> Rewriter<'g> {
     }
 }
 
-/// The names of headers, by their WSGI keys.
+/// The WSGI keys and the names of headers.
 fn names(headers: &[(String, String)]) -> impl Iterator<Item = (String, String)> {
     headers.iter().map(|(name, _)| (wsgi_key(name), name.clone()))
 }

@@ -153,10 +153,15 @@ impl Settings {
 }
 
 fn whole(number: &Number) -> Option<u64> {
-    number.as_u64().or_else(|| {
-        let text = number.as_f64()?.to_string();
-        text.parse().ok()
-    })
+    number.as_u64().or_else(|| u64::try_from(integer(number.as_f64()?)?).ok())
+}
+
+/// A double that is a whole number of 53 bits, which a double holds exactly.
+fn integer(number: f64) -> Option<i64> {
+    const LIMIT: f64 = 9_007_199_254_740_992.0;
+    let is_whole = number.abs() <= LIMIT && number.trunc() == number;
+    #[expect(clippy::as_conversions, reason = "exact, and there is no other conversion from f64")]
+    is_whole.then_some(number as i64)
 }
 
 /// The settings of either form.
@@ -215,9 +220,8 @@ fn from_value(value: prost_types::Value) -> Option<Value> {
 
 /// A double that is whole is an integer again, as it was in the operator's YAML.
 fn from_double(number: f64) -> Option<Value> {
-    let text = number.to_string();
-    match text.parse::<i64>() {
-        Ok(integer) => Some(Value::Number(integer.into())),
-        Err(_) => Number::from_f64(number).map(Value::Number),
+    match integer(number) {
+        Some(integer) => Some(Value::Number(integer.into())),
+        None => Number::from_f64(number).map(Value::Number),
     }
 }

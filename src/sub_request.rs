@@ -20,7 +20,7 @@ const MAX_HEADERS: usize = 100;
 const METHODS: [&str; 7] = ["GET", "HEAD", "DELETE", "TRACE", "POST", "PUT", "PATCH"];
 
 /// The body of a batch.
-#[derive(Default, Serialize)]
+#[derive(Serialize)]
 pub(crate) struct Batch<'b> {
     /// What Kinto merges into each sub-request (`merge_dicts` in `kinto/core/utils.py`).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,16 +29,15 @@ pub(crate) struct Batch<'b> {
 }
 
 /// A sub-request, or `defaults`.
-#[derive(Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Serialize)]
 pub(crate) struct SubRequest<'b> {
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) method: Option<String>,
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) path: Option<String>,
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) headers: Option<Headers>,
-    #[serde(borrow, default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<&'b RawValue>,
 }
 
@@ -52,18 +51,11 @@ impl<'b> Batch<'b> {
     /// # Errors
     /// The body is anything else.
     pub(crate) fn parse(body: &'b [u8], max_requests: usize) -> Result<Self, Refusal> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Members<'b> {
-            #[serde(borrow, default, deserialize_with = "present")]
-            defaults: Option<&'b RawValue>,
-            #[serde(borrow)]
-            requests: &'b RawValue,
-        }
-        let members: Members<'b> = object(std::str::from_utf8(body).map_err(|_| Refusal::NotJson)?)?;
-        let requests = items(members.requests, max_requests)?;
+        let text = std::str::from_utf8(body).map_err(|_| Refusal::NotJson)?;
+        let [defaults, requests] = members(text, ["defaults", "requests"])?;
+        let requests = items(requests.ok_or(Refusal::Shape)?, max_requests)?;
         Ok(Self {
-            defaults: members.defaults.map(SubRequest::parse).transpose()?,
+            defaults: defaults.map(SubRequest::parse).transpose()?,
             requests: requests.into_iter().map(SubRequest::parse).collect::<Result<_, _>>()?,
         })
     }
@@ -71,25 +63,53 @@ impl<'b> Batch<'b> {
 
 impl<'b> SubRequest<'b> {
     fn parse(value: &'b RawValue) -> Result<Self, Refusal> {
-        let parsed: Self = object(value.get())?;
-        if parsed.method.as_ref().is_some_and(|method| !METHODS.contains(&method.as_str())) {
+        let [method, path, headers, body] = members(value.get(), ["method", "path", "headers", "body"])?;
+        let text = |member: &RawValue| serde_json::from_str::<String>(member.get());
+        let method = method.map(text).transpose()?;
+        if method.as_ref().is_some_and(|method| !METHODS.contains(&method.as_str())) {
             return Err(Refusal::Shape);
         }
         // Kinto merges `defaults.body` into the body of each sub-request, member by member: the merged body has a
         // member `requests` if and only if one of the two has it.
-        if let Some(body) = parsed.body
+        if let Some(body) = body
             && has_requests(body)?
         {
             return Err(Refusal::Nested);
         }
-        Ok(parsed)
+        let headers = headers.map(|headers| serde_json::from_str(headers.get())).transpose()?;
+        Ok(Self { method, path: path.map(text).transpose()?, headers, body })
     }
 }
 
-/// Reads an object. Serde would also take a list of the members' values for it.
-fn object<'b, T: Deserialize<'b>>(text: &'b str) -> Result<T, Refusal> {
-    let value = serde_json::from_str(text)?;
-    if text.trim_ascii_start().starts_with('{') { Ok(value) } else { Err(Refusal::Shape) }
+/// The members of an object that has no others than these, each at most once.
+fn members<'b, const N: usize>(
+    text: &'b str,
+    names: [&'static str; N],
+) -> Result<[Option<&'b RawValue>; N], Refusal> {
+    struct Members<const N: usize>([&'static str; N]);
+    impl<'de, const N: usize> Visitor<'de> for Members<N> {
+        type Value = [Option<&'de RawValue>; N];
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object with the members that Kinto documents")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut found = [None; N];
+            while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
+                let known = self.0.iter().zip(&mut found).find(|(known, _)| **known == name);
+                match known {
+                    Some((_, place @ None)) => *place = Some(value),
+                    _ => return Err(A::Error::custom("a member that is unknown, or there twice")),
+                }
+            }
+            Ok(found)
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let found = deserializer.deserialize_map(Members(names))?;
+    deserializer.end()?;
+    Ok(found)
 }
 
 /// The items of a list, if there are no more than `limit`.
@@ -160,11 +180,6 @@ fn has_requests(body: &RawValue) -> Result<bool, Refusal> {
         }
     }
     Ok(serde_json::Deserializer::from_str(body.get()).deserialize_map(BodyVisitor)?)
-}
-
-/// A member that is there has a value: `null` is none of Kinto's types.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 impl<'de> Deserialize<'de> for Headers {
