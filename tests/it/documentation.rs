@@ -62,6 +62,8 @@ fn the_table_of_settings_is_the_list_of_settings() {
     let readme = read("README.md");
     let table = readme.split("\n## Settings\n").nth(1).unwrap().split("\n## ").next().unwrap();
     let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split(['`', '.']).next());
-    let documented: Vec<&str> = rows.collect();
+    // A setting that holds several has a row for each.
+    let mut documented: Vec<&str> = rows.collect();
+    documented.dedup();
     assert_eq!(documented, known.split(", ").collect::<Vec<_>>());
 }
