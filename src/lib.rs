@@ -19,7 +19,7 @@
 //! # When a request is forwarded, and as whom
 //!
 //! 1. Every header that WSGI would file under the identity header's key, or under that of a claim header, is
-//!    removed, on every path and method ([`identity_header`]).
+//!    removed, on every path and method, before anything else ([`request`], [`identity_header`]).
 //! 2. One token is found in a policy's places; two different ones are none ([`credentials`]). The first policy
 //!    that finds one, of an issuer that it names, decides ([`gate`]).
 //! 3. It is a compact JWS with nothing in it that this filter does not know how to trust ([`token`]).
@@ -29,8 +29,11 @@
 //! 7. The identity header is set, once. Wherever one of these fails, a [`Rejection`](rejection::Rejection) says
 //!    why in the log, and the operator's policy for its cause says what becomes of the request ([`failures`]):
 //!    the unauthorized user's, as with `kinto_jwt`, nobody's, or answered ([`answer`]).
-//! 8. The body of a batch ([`batch_path`] says what is one) is rewritten so that rules 1 to 7 hold for each of
-//!    its sub-requests ([`batch_body`]); one that cannot be is refused ([`batch`]).
+//! 8. The body of a batch ([`batch_path`] says what is one) is read as a closed list (`sub_request.rs`), and
+//!    rewritten so that rules 1 to 7 hold for each of its sub-requests ([`batch_body`]); one that cannot be is
+//!    refused ([`batch`]).
+//! 9. What is not decided yet waits, and goes nowhere. Where a call to the proxy fails, the request is answered 500
+//!    ([`request`], [`host`]).
 //!
 //! # Where keys come from
 //!
@@ -41,7 +44,8 @@
 //!
 //! | file | what lives there |
 //! |---|---|
-//! | `filter.rs`, `filter/` | reads from Envoy, asks, writes back; the only files that know the host |
+//! | `filter.rs`, `filter/` | Envoy's callbacks and calls; the only files that know the SDK |
+//! | `request.rs`, `host.rs` | one request as a machine of states; what it needs of the proxy, each of which may fail |
 //! | `gate.rs`, `policy.rs`, `failures.rs` | the whole decision, with the time as an argument |
 //! | `settings.rs`, `config.rs`, `policy_settings.rs`, `public_key.rs`, `jwks.rs` | what the operator wrote, to policies; or words for what is wrong |
 //! | `credentials.rs`, `token.rs`, `keys.rs`, `claims.rs`, `user_id.rs` | the line above |
@@ -50,7 +54,8 @@
 //! | `remote_jwks.rs`, `refresh.rs` | what of an issuer's answer is believed, and when it is asked |
 //! | `cache.rs` | verified tokens, so that each is verified once |
 //! | `identity_header.rs` | the headers that only this filter writes, in every spelling |
-//! | `batch_path.rs`, `batch.rs`, `batch_body.rs` | which requests are a batch; its body in, a harmless body out |
+//! | `batch_path.rs`, `batch.rs` | which requests are a batch, and why one is refused |
+//! | `sub_request.rs`, `batch_body.rs`, `splice.rs` | the body of a batch in, a harmless body out; Kinto's answer with what Kinto did not get |
 //! | `json.rs` | JSON that has one reading only |
 //! | `rejection.rs`, `answer.rs`, `numbers.rs` | why, in codes; an answer in Kinto's dialect; what is counted |
 //!

@@ -379,6 +379,34 @@ fn without_room_to_wait_the_key_is_unavailable_and_the_token_not_invalid() {
     }
 }
 
+/// Claims that fill many headers may be longer than the token that they come from.
+#[test]
+fn a_batch_that_outgrows_the_length_that_was_announced_is_refused() {
+    let headers: serde_json::Map<_, _> = (0..40).map(|n| (format!("X-{n}"), json!("long"))).collect();
+    let own = rs256(&json!({"sub": "alice", "long": "x".repeat(2000)}));
+    let own = json!({"path": "/v1/", "headers": {"Authorization": format!("JWT {own}")}});
+    for (count, refused) in [(1, true), (0, false)] {
+        let body = json!({"requests": vec![&own; count]}).to_string();
+        let sent = Sent {
+            name: "long claims",
+            settings: with(json!({"claimsToHeaders": headers})),
+            method: "POST",
+            path: "/v1/batch",
+            headers: vec![("content-length", body.len().to_string())],
+            body: Some(body),
+            trailers: false,
+            answer: None,
+        };
+        let Outcome { proxy, body, .. } = sent.run(usize::MAX, None);
+        assert_eq!(body, !refused);
+        assert_eq!(proxy.sent.borrow().as_ref().map(|answer| answer.status), refused.then_some(400));
+        assert_eq!(
+            proxy.reason.borrow().as_deref(),
+            Some(if refused { "batch_too_long" } else { "no_token" })
+        );
+    }
+}
+
 /// A clock that fails, or reads 0, must not make a token valid that has expired.
 #[test]
 fn without_a_clock_nothing_is_decided() {

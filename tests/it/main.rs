@@ -26,6 +26,7 @@ mod http;
 mod issuer;
 mod peers;
 mod promise;
+mod rewriting;
 #[path = "../../src/crypto/ring_host.rs"]
 mod ring_host;
 mod rotation;
