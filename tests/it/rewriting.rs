@@ -107,6 +107,19 @@ fn kinto_gets_the_identities_that_tokens_prove_and_no_other() {
     }
 }
 
+#[test]
+fn a_claim_header_has_the_characters_that_user_ids_have() {
+    let claims = json!({"sub": "alice", "name": "Müller", "city": "Köln", "level": "5"});
+    let header = format!("JWT {}", rs256(&claims));
+    for (charset, name) in [("ascii", None), ("latin-1", Some("Müller"))] {
+        let headers = json!({"X-Level": "level", "X-Name": "name"});
+        let gate = gate(&with(json!({"claimsToHeaders": headers, "userIdCharset": charset})));
+        let outcome = gate.decide(&Authorization(&header), now()).outcome;
+        let claim = |number: usize| outcome.claim(number).map(|text| text.as_str());
+        assert_eq!((claim(0), claim(1)), (Some("5"), name), "{charset}");
+    }
+}
+
 fn without_names(batch: &mut Value) {
     let mut parts: Vec<&mut Value> = batch.as_object_mut().unwrap().values_mut().collect();
     while let Some(part) = parts.pop() {
