@@ -32,7 +32,9 @@ fn listeners(plugins: &[(&str, Value)]) -> (Stack, HashMap<String, u16>) {
     let endpoint = "/static_resources/clusters/0/load_assignment/endpoints/0/lb_endpoints/0/endpoint";
     config.pointer_mut(endpoint).unwrap()["address"]["socket_address"]["address"] = json!("kinto");
     let published: Vec<String> = ports.values().map(|port| format!("127.0.0.1:{port}:{port}")).collect();
-    let stack = Stack::new("decisions").with_envoy(&config.to_string(), json!({"ports": published}));
+    let stack = Stack::new("decisions")
+        .with_plain_header()
+        .with_envoy(&config.to_string(), json!({"ports": published}));
     (stack.up(), ports)
 }
 

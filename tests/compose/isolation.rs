@@ -9,7 +9,10 @@ use crate::http::{self, authorization, header};
 use crate::servers::made;
 use crate::stack::{Stack, demo_token, docker};
 
-const PROBE: &str = include_str!("probe.py");
+/// What asks who answers, by a header of Kinto's that it is told.
+fn probe(user_id_header: &str) -> String {
+    include_str!("probe.py").replace("userId", user_id_header)
+}
 
 /// The addresses of a container in its networks, with this port.
 fn addresses(container: &str, port: u16) -> Vec<String> {
@@ -21,6 +24,7 @@ fn addresses(container: &str, port: u16) -> Vec<String> {
 #[test]
 fn kinto_and_postgresql_answer_nobody_but_their_own_network() {
     let stack = Stack::new("isolation").up();
+    let probe = probe(&stack.user_id_header);
     let [envoy, kinto, postgres] = ["envoy", "kinto", "postgres"].map(|service| stack.container(service));
 
     for (container, published) in [
@@ -43,12 +47,17 @@ fn kinto_and_postgresql_answer_nobody_but_their_own_network() {
     let named = [&addresses[..], &["kinto:8888", "postgres:5432"]].concat();
     let image = docker(&["inspect", "--format", "{{.Config.Image}}", &kinto]);
     let other_container = |network: &str| {
-        let run = ["run", "--rm", "--network", network, "--entrypoint", "python", &image, "-c", PROBE];
+        let run = ["run", "--rm", "--network", network, "--entrypoint", "python", &image, "-c", &probe];
         docker(&[&run[..], &named].concat())
     };
 
-    let inside = docker(&[&["exec", &kinto, "python", "-c", PROBE][..], &named].concat());
+    let inside = docker(&[&["exec", &kinto, "python", "-c", &probe][..], &named].concat());
     assert_eq!(inside, "kinto kinto postgres kinto postgres", "from Kinto: the probe finds what is there");
+    let plain = docker(&[&["exec", &kinto, "python", "-c", &self::probe("userId")][..], &named].concat());
+    assert_eq!(
+        plain, "nobody nobody postgres nobody postgres",
+        "who does not know the header's name is nobody"
+    );
     let envoys = other_container(&format!("container:{envoy}"));
     let words: Vec<&str> = envoys.split(' ').collect();
     assert_eq!(words.iter().filter(|word| **word == "kinto").count(), 2, "from Envoy: {envoys}");
@@ -56,7 +65,7 @@ fn kinto_and_postgresql_answer_nobody_but_their_own_network() {
     for network in ["bridge", &stack.network("public")] {
         assert_eq!(other_container(network), "nobody nobody nobody nobody nobody", "from {network}");
     }
-    let host = Command::new(made(".venv/bin/python")).args(["-c", PROBE]).args(&addresses).output().unwrap();
+    let host = Command::new(made(".venv/bin/python")).args(["-c", &probe]).args(&addresses).output().unwrap();
     assert_eq!(
         String::from_utf8_lossy(&host.stdout).trim(),
         "nobody nobody nobody",

@@ -60,8 +60,8 @@ fn compose() -> Command {
 pub(crate) struct Stack {
     name: String,
     pub(crate) port: u16,
-    /// The header that Kinto trusts, as `make compose-up` names it.
-    user_id_header: String,
+    /// The header that Kinto trusts, named as `make compose-up` does it.
+    pub(crate) user_id_header: String,
     files: Vec<PathBuf>,
     dir: TempDir,
 }
@@ -74,6 +74,12 @@ impl Stack {
         let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         let user_id_header = format!("userId-{digits}");
         Self { name, port: free_port(), user_id_header, files: Vec::new(), dir: TempDir::new().unwrap() }
+    }
+
+    /// With the plain name for the header that Kinto trusts.
+    pub(crate) fn with_plain_header(mut self) -> Self {
+        self.user_id_header = "userId".to_owned();
+        self
     }
 
     /// With this text for `envoy.yaml`, and Envoy's service changed so.
