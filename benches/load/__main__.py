@@ -86,7 +86,7 @@ def main() -> int:
         section("From Envoy's start to its first answer", report.table(["", "ms"], rows), image)
     if "hostile" in only:
         progress("hostile requests")
-        costs = hostile.measure(2 if quick else 4, progress)
+        costs = hostile.measure(2 if quick else 3, progress)
         section("What one hostile request costs", report.of_hostile(costs))
     if core := report.of_core(servers.ROOT / "target/criterion"):
         section("The core, natively", core)

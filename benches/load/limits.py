@@ -46,7 +46,8 @@ def of_hostile(costs) -> list[Limit]:
         which = f"one hostile request: {what} (`{worst.shape}`, {worst.policy.name})"
         limits.append(Limit(which, getattr(worst, field) / unit, limit, name))
     failed = sum(bool(cost.failure) for cost in filtered)
-    return [*limits, Limit("hostile requests that hang, crash or leave the next one without its answer", failed, 0)]
+    what = "hostile requests that hang, crash, get another status than they should or spoil the next one"
+    return [*limits, Limit(what, failed, 0)]
 
 
 def check(results, end_to_end, memory: list[dict] | None, hostile, module: pathlib.Path) -> list[Limit]:

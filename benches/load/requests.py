@@ -38,15 +38,16 @@ def jwks(alg: str) -> str:
     return json.dumps({"keys": [{**key, "kid": "bench", "alg": alg, "key_ops": ["verify"]}]})
 
 
-def mint(alg: str, count: int = 1, length: int = 0, start: int = 0) -> list[str]:
+def mint(alg: str, count: int = 1, length: int = 0, start: int = 0, more: dict | None = None) -> list[str]:
     """Tokens of different users, alike otherwise; of `length` characters, if they would be shorter. `start` is the
-    first one's number."""
+    first one's number, and `more` are claims."""
     key = SECRET if alg == "HS256" else load_pem_private_key(key_file(alg, "key").encode(), None)
     now = int(time.time())
 
     def token(number: int, filler: int) -> str:
         claims = {"iss": "https://issuer.example", "sub": f"user-{number:07}", "iat": now, "exp": now + 86400}
         claims |= {"jti": f"{number:016x}", "name": "Alice Example", "email": "alice@example.org"}
+        claims |= more or {}
         if filler:
             claims["filler"] = "x" * filler
         return jwt.encode(claims, key, algorithm=alg, headers={"kid": "bench"})
