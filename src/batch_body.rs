@@ -1,6 +1,7 @@
 //! The body of a batch, rewritten so that each sub-request is who its token proves.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
@@ -127,6 +128,8 @@ impl Gate {
 struct Sorted {
     places: Vec<(String, String)>,
     rest: Headers,
+    /// The names of all, by their WSGI keys.
+    names: HashMap<String, String>,
 }
 
 /// A sub-request as Kinto will see it, as far as tokens and open paths go.
@@ -153,10 +156,12 @@ struct Inherited<'g> {
     path: Option<String>,
     /// Headers in which a token may be.
     places: Vec<(String, String)>,
-    /// The WSGI keys and the names of all headers.
-    names: Vec<(String, String)>,
-    /// What `places` prove, if there are any.
+    /// The names of all headers, by their WSGI keys.
+    names: HashMap<String, String>,
+    /// What a sub-request proves that brings nothing of its own, if it proves anything.
     proof: Option<Proof<'g>>,
+    /// The same of one that brings a path without a query.
+    proof_without_path: Option<Proof<'g>>,
 }
 
 struct Rewriter<'g> {
@@ -166,6 +171,8 @@ struct Rewriter<'g> {
     unknown_keys: UnknownKeys,
     /// The places in headers where a token may be, each with the header's WSGI key.
     places: Vec<(String, &'g Place)>,
+    /// The places in a query.
+    query_places: Vec<&'g Place>,
     inherited: Inherited<'g>,
     /// What becomes of a sub-request that brings neither a token nor an open path.
     usual: Outcome,
@@ -175,13 +182,16 @@ struct Rewriter<'g> {
 
 impl<'g> Rewriter<'g> {
     fn new(gate: &'g Gate, outer: &'g Outer, now: NumericDate, unknown_keys: UnknownKeys) -> Self {
-        let places = gate.config().places().filter(|place| !matches!(place, Place::Query(_)));
+        let places = gate.config().places().into_iter();
+        let (query_places, places): (Vec<_>, Vec<_>) =
+            places.partition(|place| matches!(place, Place::Query(_)));
         Self {
             gate,
             outer,
             now,
             unknown_keys,
-            places: places.map(|place| (wsgi_key(place.field()), place)).collect(),
+            places: places.into_iter().map(|place| (wsgi_key(place.field()), place)).collect(),
+            query_places,
             inherited: Inherited::default(),
             usual: outer.outcome.clone(),
             failed: Failed::default(),
@@ -195,23 +205,33 @@ impl<'g> Rewriter<'g> {
         self.inherited.method.clone_from(&defaults.method);
         self.inherited.path.clone_from(&defaults.path);
         defaults.path = defaults.path.take().map(|path| self.without_query_tokens(path));
-        let Some(headers) = defaults.headers.take() else { return Ok(()) };
-        let Sorted { places, mut rest } = self.sort(headers)?;
-        self.inherited.names = names(&places).chain(names(&rest.0)).collect();
-        if !places.is_empty() {
-            let request = Merged { headers: places.iter().collect(), method: "GET", path: "" };
-            let proof = self.gate.prove(&request, self.now, Some(&mut self.failed));
-            let brings = places.iter().any(|(name, _)| self.is_token_header(name));
-            if brings || proof.rejection() != Some(Rejection::NoToken) {
-                self.usual = self.gate.outcome(&proof, &request);
-                self.push_identity(&mut rest, &self.usual, false);
-                self.inherited.proof = Some(proof);
-            }
-            rest.0.extend(places.iter().filter_map(|(name, value)| self.without_tokens(name, value)));
-            self.inherited.places = places;
+        let had_headers = defaults.headers.is_some();
+        let Sorted { places, mut rest, names } = self.sort(defaults.headers.take().unwrap_or_default())?;
+        (self.inherited.places, self.inherited.names) = (places, names);
+        let path = self.inherited.path.clone().unwrap_or_default();
+        self.inherited.proof_without_path = self.inherited_proof("");
+        self.inherited.proof = if self.may_hold_token(&path) {
+            self.inherited_proof(&path)
+        } else {
+            self.inherited.proof_without_path.clone()
+        };
+        if let Some(proof) = &self.inherited.proof_without_path {
+            let request = Merged { headers: self.inherited.places.iter().collect(), method: "GET", path: "" };
+            self.usual = self.gate.outcome(proof, &request);
+            self.push_identity(&mut rest, &self.usual, false);
         }
-        defaults.headers = Some(rest);
+        rest.0.extend(
+            self.inherited.places.iter().filter_map(|(name, value)| self.without_tokens(name, value)),
+        );
+        defaults.headers = (had_headers || !rest.0.is_empty()).then_some(rest);
         Ok(())
+    }
+
+    /// What `defaults` prove with this path, if they bring anything.
+    fn inherited_proof(&mut self, path: &str) -> Option<Proof<'g>> {
+        let request = Merged { headers: self.inherited.places.iter().collect(), method: "GET", path };
+        let proof = self.gate.prove(&request, self.now, Some(&mut self.failed));
+        (self.brings_header(&request) || proof.rejection() != Some(Rejection::NoToken)).then_some(proof)
     }
 
     /// A sub-request that may go to Kinto, or none if it is rejected.
@@ -222,18 +242,18 @@ impl<'g> Rewriter<'g> {
     ) -> Result<Option<SubRequest<'b>>, Refusal> {
         request.path = request.path.take().map(without_redirect).transpose()?;
         let had_headers = request.headers.is_some();
-        let Sorted { places, mut rest } = self.sort(request.headers.take().unwrap_or_default())?;
-        let spelled_otherwise = |(key, name): (String, String)| {
-            self.inherited.names.iter().any(|(other, inherited)| *other == key && *inherited != name)
+        let Sorted { places, mut rest, names } = self.sort(request.headers.take().unwrap_or_default())?;
+        let spelled_otherwise = |(key, name): (&String, &String)| {
+            self.inherited.names.get(key).is_some_and(|inherited| inherited != name)
         };
-        if names(&places).chain(names(&rest.0)).any(spelled_otherwise) {
+        if names.iter().any(spelled_otherwise) {
             return Err(Refusal::HeaderTwice);
         }
 
         let method = request.method.as_ref().or(self.inherited.method.as_ref()).cloned();
         let path = request.path.as_ref().or(self.inherited.path.as_ref()).cloned().ok_or(Refusal::Shape)?;
         let method = method.as_deref().unwrap_or("GET");
-        let outcome = self.decide(&places, method, &path);
+        let outcome = self.decide(&places, method, &path, request.path.is_some());
         if let Outcome::Rejected(answer) = &outcome {
             let entry = answer.batch_entry(&self.path_in_answer(&path), method == "HEAD");
             self.rewritten.rejected.push((number, entry));
@@ -241,7 +261,7 @@ impl<'g> Rewriter<'g> {
         }
         let has_own_token = places.iter().any(|(name, _)| self.is_token_header(name));
         if has_own_token || outcome != self.usual {
-            self.push_identity(&mut rest, &outcome, self.inherited.proof.is_some());
+            self.push_identity(&mut rest, &outcome, self.inherited.proof_without_path.is_some());
         }
         rest.0.extend(places.iter().filter_map(|(name, value)| self.without_tokens(name, value)));
         request.headers = (had_headers || !rest.0.is_empty()).then_some(rest);
@@ -252,7 +272,6 @@ impl<'g> Rewriter<'g> {
     /// Removes every claimed identity, checks the rest, and tells the headers apart in which a token may be.
     fn sort(&self, headers: Headers) -> Result<Sorted, Refusal> {
         let mut sorted = Sorted::default();
-        let mut keys = Vec::with_capacity(headers.0.len());
         for (name, mut value) in headers.0 {
             if self.gate.config().is_ours(&name) {
                 continue;
@@ -276,10 +295,9 @@ impl<'g> Rewriter<'g> {
                 key if key.starts_with("CONTENT_") => return Err(Refusal::HeaderReserved),
                 _ => {}
             }
-            if keys.contains(&key) {
+            if sorted.names.insert(key, name.clone()).is_some() {
                 return Err(Refusal::HeaderTwice);
             }
-            keys.push(key);
             let list = if is_place { &mut sorted.places } else { &mut sorted.rest.0 };
             list.push((name, value));
         }
@@ -287,19 +305,20 @@ impl<'g> Rewriter<'g> {
     }
 
     /// What becomes of a sub-request with these headers of its own in which a token may be.
-    fn decide(&mut self, own: &[(String, String)], method: &str, path: &str) -> Outcome {
+    fn decide(&mut self, own: &[(String, String)], method: &str, path: &str, has_own_path: bool) -> Outcome {
         let (gate, outer) = (self.gate, self.outer);
         let full_path = self.full_path(path);
         let overridden = |name: &String| own.iter().any(|(other, _)| other == name);
         let inherited = self.inherited.places.iter().filter(|(name, _)| !overridden(name));
         let request = Merged { headers: own.iter().chain(inherited).collect(), method, path: &full_path };
-        let in_query =
-            path.contains('?') && gate.config().places().any(|place| matches!(place, Place::Query(_)));
-        let own_proof =
-            (!own.is_empty() || in_query).then(|| gate.prove(&request, self.now, Some(&mut self.failed)));
-        let proof = own_proof.as_ref().or(self.inherited.proof.as_ref());
+        // What only `defaults` say has been decided once for all.
+        let own_proof = (!own.is_empty() || (has_own_path && self.may_hold_token(path)))
+            .then(|| gate.prove(&request, self.now, Some(&mut self.failed)));
+        let inherited_proof =
+            if has_own_path { &self.inherited.proof_without_path } else { &self.inherited.proof };
+        let proof = own_proof.as_ref().or(inherited_proof.as_ref());
 
-        let brings = request.headers.iter().any(|(name, _)| self.is_token_header(name));
+        let brings = self.brings_header(&request);
         let Some(proof) = proof.filter(|proof| brings || proof.rejection() != Some(Rejection::NoToken))
         else {
             // It is who the batch itself is.
@@ -357,15 +376,24 @@ impl<'g> Rewriter<'g> {
 
     /// A path without the tokens in its query.
     fn without_query_tokens(&self, mut path: String) -> String {
-        let config = self.gate.config();
-        for place in config.places().filter(|place| matches!(place, Place::Query(_)) && !config.forward_token)
-        {
+        let forwards = self.gate.config().forward_token;
+        for place in self.query_places.iter().filter(|_| !forwards) {
             if place.holds_token(&Merged { headers: Vec::new(), method: "", path: &path }) {
                 let kept = place.remove_from(path.as_bytes()).and_then(|kept| String::from_utf8(kept).ok());
                 path = kept.unwrap_or_default();
             }
         }
         path
+    }
+
+    /// Whether a path has a query, in which a token may be.
+    fn may_hold_token(&self, path: &str) -> bool {
+        !self.query_places.is_empty() && path.contains('?')
+    }
+
+    /// Whether a sub-request has a header that only a token is meant for.
+    fn brings_header(&self, request: &Merged<'_>) -> bool {
+        request.headers.iter().any(|(name, _)| self.is_token_header(name))
     }
 
     fn is_token_header(&self, name: &str) -> bool {
@@ -385,11 +413,6 @@ impl<'g> Rewriter<'g> {
         let path = full.split('?').next().unwrap_or_default();
         percent_decode_str(path).decode_utf8_lossy().into_owned()
     }
-}
-
-/// The WSGI keys and the names of headers.
-fn names(headers: &[(String, String)]) -> impl Iterator<Item = (String, String)> {
-    headers.iter().map(|(name, _)| (wsgi_key(name), name.clone()))
 }
 
 /// The media type of a sub-request's Content-Type, if it is one of [`MEDIA_TYPES`] in UTF-8.

@@ -114,9 +114,16 @@ impl Config {
         Ok(config)
     }
 
-    /// Every place where a token may be, of all policies.
-    pub fn places(&self) -> impl Iterator<Item = &Place> {
-        self.policies.iter().flat_map(|policy| policy.credentials.places())
+    /// Every place where a token may be, of all policies, each once.
+    #[must_use]
+    pub fn places(&self) -> Vec<&Place> {
+        let mut places = Vec::new();
+        for place in self.policies.iter().flat_map(|policy| policy.credentials.places()) {
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        places
     }
 
     /// Whether a request, or a part of a batch, may get an answer from this filter for want of proof.
@@ -141,8 +148,9 @@ impl Config {
 
     /// Each header has one meaning.
     fn check_headers(&self) -> Result<(), ConfigError> {
+        let places = self.places();
         let token_header = |header: &IdentityHeader| {
-            self.places().any(|place| !matches!(place, Place::Query(_)) && header.is_spelled(place.field()))
+            places.iter().any(|place| !matches!(place, Place::Query(_)) && header.is_spelled(place.field()))
         };
         if token_header(&self.identity_header) {
             return Err(taken("userIdHeader"));

@@ -46,7 +46,7 @@ pub enum Credential<'r> {
 }
 
 /// The places of a policy's tokens (`from`, or `http_header` and `auth_type`), in order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials(Vec<Place>);
 
 impl Credentials {
@@ -115,7 +115,7 @@ impl Place {
                 (!kept.is_empty()).then_some(kept)
             }
             Self::Query(name) => {
-                let others = parameters(value).filter(|piece| parameter(piece, name).is_none());
+                let others = parameters(value).filter(|piece| !is_named(piece, name));
                 let kept = others.collect::<Vec<_>>().join(&b'&');
                 let path = split_once(value, b'?').0;
                 Some(if kept.is_empty() { path.to_vec() } else { [path, &kept].join(&b'?') })
@@ -136,11 +136,11 @@ impl Place {
                 let cookies =
                     fields.iter().flat_map(|field| cookies(field)).map(|pair| split_once(pair, b'='));
                 let named = cookies.filter(|(other, _)| *other == name.as_bytes());
-                same(named.map(|(_, value)| value.to_vec()))
+                same(named.map(|(_, value)| value), |value| Some(value.to_vec()))
             }
             Self::Query(name) => {
                 let path = request.first(":path");
-                same(parameters(&path).filter_map(|piece| parameter(piece, name)))
+                same(parameters(&path).filter(|piece| is_named(piece, name)), decoded_value)
             }
         }
     }
@@ -189,13 +189,17 @@ fn one(value: Cow<'_, [u8]>) -> Credential<'_> {
     }
 }
 
-/// Values of which there may be several, as long as they are the same.
-fn same<'r>(mut values: impl Iterator<Item = Vec<u8>>) -> Credential<'r> {
+/// Values of which there may be several, as long as they are the same once each is decoded.
+fn same<'v>(
+    mut values: impl Iterator<Item = &'v [u8]>,
+    decode: impl Fn(&[u8]) -> Option<Vec<u8>>,
+) -> Credential<'static> {
     let Some(first) = values.next() else { return Credential::Absent(Rejection::NoToken) };
-    if values.any(|other| other != first) {
+    let decoded = decode(first);
+    if values.any(|other| other != first && decode(other) != decoded) {
         return Credential::Invalid(Rejection::MultipleTokens);
     }
-    one(Cow::Owned(first))
+    one(Cow::Owned(decoded.unwrap_or_default()))
 }
 
 /// The pieces of a cookie field, each `name=value` as it was written.
@@ -208,10 +212,19 @@ fn parameters(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     split_once(path, b'?').1.split(|byte| *byte == b'&')
 }
 
-/// The value of a piece of a query, if it is of this name once both are decoded.
-fn parameter(piece: &[u8], name: &str) -> Option<Vec<u8>> {
-    let (other, value) = form_urlencoded::parse(piece).next()?;
-    (other == name).then(|| value.into_owned().into_bytes())
+/// Whether a piece of a query is of this name once both are decoded.
+fn is_named(piece: &[u8], name: &str) -> bool {
+    let written = split_once(piece, b'=').0;
+    if written.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+        form_urlencoded::parse(written).next().is_some_and(|(other, _)| other == name)
+    } else {
+        written == name.as_bytes()
+    }
+}
+
+/// The value of a piece of a query.
+fn decoded_value(piece: &[u8]) -> Option<Vec<u8>> {
+    form_urlencoded::parse(piece).next().map(|(_, value)| value.into_owned().into_bytes())
 }
 
 fn skip(value: Cow<'_, [u8]>, start: usize) -> Cow<'_, [u8]> {

@@ -10,7 +10,7 @@ use crate::answer::Answer;
 use crate::cache::{TokenCache, Verified};
 use crate::claims::{NumericDate, unverified_issuer};
 use crate::config::Config;
-use crate::credentials::{Credential, Place, Request};
+use crate::credentials::{Credential, Credentials, Place, Request};
 use crate::failures::OnFailure;
 use crate::header_text::HeaderText;
 use crate::host_crypto::HostVerify;
@@ -248,14 +248,20 @@ impl Gate {
         let mut absent = Rejection::NoToken;
         let mut unfit = None;
         let (mut last_token, mut last_issuer): (Option<Cow<'r, [u8]>>, Option<Rc<str>>) = (None, None);
+        let mut previous: Option<(&Credentials, Credential<'r>)> = None;
         for policy in &self.config.policies {
-            match policy.credentials.find(request, used) {
+            // Policies have the same places more often than not.
+            let found = match previous {
+                Some((credentials, found)) if *credentials == policy.credentials => found,
+                _ => policy.credentials.find(request, used),
+            };
+            previous = Some((&policy.credentials, found.clone()));
+            match found {
                 Credential::Absent(Rejection::NoToken) => {}
                 Credential::Absent(rejection) => absent = rejection,
                 found if chosen.is_none() => {
                     let fits = match &found {
                         Credential::Token(token) => {
-                            // Places of several policies hold the same token more often than not.
                             if last_token.as_ref() != Some(token) {
                                 (last_token, last_issuer) = (Some(token.clone()), self.issuer(token));
                             }
