@@ -71,7 +71,11 @@ impl Worker {
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, size: usize, _trailers: usize) {
         let Some(worker) = &self.worker else { return };
-        let Ok(now) = host::now_in_milliseconds() else { return };
+        let Ok(now) = host::now_in_milliseconds() else {
+            // It is asked again when its time is over.
+            worker.issuers.iter().for_each(|(_, issuer)| issuer.borrow_mut().forget(token));
+            return;
+        };
         for (_, issuer) in &worker.issuers {
             issuer::on_answer(&mut issuer.borrow_mut(), &worker.gate, token, headers > 0, size, now);
         }

@@ -214,6 +214,11 @@ impl Issuer {
         gate.numbers().add(format!("jwks_fetches.policy.{}.result.{code}", self.name), 1);
     }
 
+    /// Forgets a call, if it is this issuer's.
+    pub(super) fn forget(&mut self, token: u32) {
+        self.call.take_if(|call| call.token == token);
+    }
+
     fn read_progress(&self) -> Option<(Progress, Option<u32>)> {
         let (text, cas) = hostcalls::get_shared_data(&self.shared).ok()?;
         Some((serde_json::from_slice(&text?).ok()?, cas))
