@@ -11,6 +11,7 @@ use crate::batch_path::without_redirect;
 use crate::claims::NumericDate;
 use crate::credentials::{Place, Request};
 use crate::gate::{Decision, Failed, Gate, Outcome, Proof};
+use crate::header_text::HeaderText;
 use crate::identity_header::{is_token, same_key, wsgi_key};
 use crate::rejection::Rejection;
 use crate::sub_request::{Batch, Headers, SubRequest};
@@ -105,15 +106,18 @@ impl Gate {
     /// headers go to Kinto before the body is known, and spaces fill what was not needed.
     ///
     /// An identity is shorter than the token that it replaces; it is extra beside a token that stays, a header
-    /// of another scheme, or an empty one.
+    /// of another scheme, or an empty one, and where a sub-request is who the batch is and not who `defaults` are.
     #[must_use]
-    pub fn batch_growth(&self, content_length: usize) -> usize {
+    pub fn batch_growth(&self, content_length: usize, outer: &Outer) -> usize {
         let config = self.config();
-        let user_id = config.failures.unauthorized.as_ref().map_or(NOBODY, UserId::as_str);
-        let user_id = if user_id.len() < NOBODY.len() { NOBODY } else { user_id };
-        let mut member = json!({config.identity_header.name(): user_id}).to_string().len();
-        for header in &config.claim_headers {
-            member = member.saturating_add(json!({header.name(): ""}).to_string().len());
+        let size = |name: &str, value: &str| json!({name: value}).to_string().len();
+        let users = [config.failures.unauthorized.as_ref(), outer.outcome.user_id()];
+        let users = users.into_iter().flatten().map(UserId::as_str).chain([NOBODY]);
+        let mut member =
+            users.map(|user| size(config.identity_header.name(), user)).max().unwrap_or_default();
+        for (number, header) in config.claim_headers.iter().enumerate() {
+            let text = outer.outcome.claim(number).map_or("", HeaderText::as_str);
+            member = member.saturating_add(size(header.name(), text));
         }
         // A sub-request that had no headers gets the member too, and a path may get a slash.
         let member = member.saturating_add(17);

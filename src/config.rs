@@ -33,6 +33,9 @@ const GLOBAL_SETTINGS: [&str; 11] = [
 /// Paths that Kinto answers to anybody (`open`).
 const OPEN_PATHS: [&str; 4] = ["/v1/", "/v1/__heartbeat__", "/v1/__lbheartbeat__", "/v1/__version__"];
 
+/// The usual `userIdHeader`.
+const USER_ID_HEADER: &str = "userId";
+
 /// Bytes of the largest batch that may be allowed: the module holds it, and what it writes instead, in its memory.
 const MAX_BATCH_BYTES: u64 = 16 << 20;
 
@@ -53,6 +56,8 @@ pub struct Config {
     pub identity_header: IdentityHeader,
     /// The headers of `claimsToHeaders`, of all policies.
     pub claim_headers: Vec<IdentityHeader>,
+    /// The usual header, where `userIdHeader` names another. A Kinto that still trusts it must not get the client's.
+    usual_header: Option<IdentityHeader>,
     /// `forwardToken`: whether Kinto gets the token too.
     pub forward_token: bool,
     /// `tokenCache`: how many verified tokens are remembered.
@@ -100,10 +105,13 @@ impl Config {
             // Headers that only later policies fill.
             policy.header_claims.resize(claim_headers.len(), None);
         }
+        let identity_header = identity_header(&mut settings)?;
         let config = Self {
             failures: failures(&mut settings, &policies, charset)?,
             policies,
-            identity_header: identity_header(&mut settings)?,
+            usual_header: (!identity_header.is_spelled(USER_ID_HEADER))
+                .then(|| IdentityHeader::new(USER_ID_HEADER.to_owned())),
+            identity_header,
             claim_headers,
             forward_token: settings.bool("forwardToken", false)?,
             token_cache: token_cache(&mut settings)?,
@@ -137,13 +145,12 @@ impl Config {
     /// Whether WSGI would file a header of this name where only this filter may write.
     #[must_use]
     pub fn is_ours(&self, name: &str) -> bool {
-        self.identity_header.is_spelled(name)
-            || self.claim_headers.iter().any(|header| header.is_spelled(name))
+        self.own_headers().any(|header| header.is_spelled(name))
     }
 
-    /// The headers that only this filter may write.
+    /// The headers that no client may write.
     pub fn own_headers(&self) -> impl Iterator<Item = &IdentityHeader> {
-        std::iter::once(&self.identity_header).chain(&self.claim_headers)
+        std::iter::once(&self.identity_header).chain(&self.usual_header).chain(&self.claim_headers)
     }
 
     /// Each header has one meaning.
@@ -154,6 +161,14 @@ impl Config {
         };
         if token_header(&self.identity_header) {
             return Err(taken("userIdHeader"));
+        }
+        if let Some(usual) = &self.usual_header {
+            if token_header(usual) {
+                return Err(taken("http_header or from: userId"));
+            }
+            if self.claim_headers.iter().any(|header| usual.is_spelled(header.name())) {
+                return Err(taken("claimsToHeaders.userId"));
+            }
         }
         if self.claim_headers.iter().any(|header| self.identity_header.is_spelled(header.name())) {
             // The name may be a secret.
@@ -278,7 +293,7 @@ fn charset(settings: &mut Settings) -> Result<Charset, ConfigError> {
 }
 
 fn identity_header(settings: &mut Settings) -> Result<IdentityHeader, ConfigError> {
-    let name = settings.text("userIdHeader", "userId")?;
+    let name = settings.text("userIdHeader", USER_ID_HEADER)?;
     own_header("userIdHeader", name, "userId or X-User-Id, and its upper-case form in Kinto's environ_key")
 }
 

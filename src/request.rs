@@ -355,7 +355,7 @@ fn begin_batch<H: Host>(
     if declared.is_some_and(|length: usize| length > gate.config().batch.max_bytes) {
         return Ok(Err(Refusal::TooLarge));
     }
-    let content_length = declared.map(|length| length.saturating_add(gate.batch_growth(length)));
+    let content_length = declared.map(|length| length.saturating_add(gate.batch_growth(length, &outer)));
     if let Some(length) = content_length {
         set("content-length", Some(length.to_string().as_bytes()))?;
     }

@@ -202,6 +202,15 @@ fn refused_more() -> Vec<(Value, &'static [&'static str])> {
             with(json!({"claimsToHeaders": {"Cookie": "email"}})),
             &["claimsToHeaders.Cookie is a header with another"],
         ),
+        // A Kinto that still trusts the usual header must not get the client's.
+        (
+            with(json!({"userIdHeader": "X-User", "claimsToHeaders": {"USERID": "email"}})),
+            &["claimsToHeaders.userId is a header with another meaning"],
+        ),
+        (
+            with(json!({"userIdHeader": "X-User", "http_header": "UserId"})),
+            &["http_header or from: userId is a header with another meaning"],
+        ),
         (with(json!({"claimsToHeaders": {"X-A": "a", "x-a": "b"}})), &["claimsToHeaders.x-a is there twice"]),
         (with(json!({"from": []})), &["from is not a list of one to eight places"]),
         (with(json!({"from": ["Authorization"]})), &["from has an item that is not a map"]),

@@ -431,6 +431,31 @@ fn an_identity_header_with_a_random_part_is_found_nowhere() {
         let answer = http::post(port, "/v1/batch", &[json_type(), alice.clone()], batch.as_bytes()).json();
         assert_eq!(http::user(&answer["responses"][0]["body"]), "kinto_jwt:alice", "{spelling}");
     }
+    // A Kinto that still trusts the usual header does not get the client's.
+    let before = Kinto::behind_envoy();
+    let mut mismatched = config_of(before.port("kinto"), &[("mismatched", as_struct(&settings))]);
+    without_safeguards(&mut mismatched["static_resources"]["listeners"][0]);
+    let mismatched = Envoy::start(&mismatched);
+    for spelling in ["userId", "USERID", "userid"] {
+        let headers = [header(spelling, "admin"), json_type()];
+        assert_eq!(
+            http::get(mismatched.port("mismatched"), "/v1/", &headers).user(),
+            "anonymous",
+            "{spelling}"
+        );
+        for batch in [
+            json!({"requests": [{"path": "/", "headers": {spelling: "admin"}}]}),
+            json!({"defaults": {"headers": {spelling: "admin"}}, "requests": [{"path": "/"}]}),
+        ] {
+            let answer = http::post(
+                mismatched.port("mismatched"),
+                "/v1/batch",
+                &headers,
+                batch.to_string().as_bytes(),
+            );
+            assert_eq!(http::user(&answer.json()["responses"][0]["body"]), "anonymous", "{batch}");
+        }
+    }
     // Whatever is sent, the name is in no answer, no log and no metric.
     let mut answers = Vec::new();
     let bad = header("Authorization", "JWT a.b.c");

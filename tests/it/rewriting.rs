@@ -240,6 +240,7 @@ fn a_batch_grows_no_more_than_was_announced() {
         json!({"forwardToken": true}),
         json!({"claimsToHeaders": {"X-A": "a", "X-B": "b"}, "userIdHeader": format!("userId-{}", "0".repeat(32))}),
         json!({"batch": {"maxRequests": 100}}),
+        json!({"from": [{"header": "Authorization", "schemes": ["JWT"]}, {"cookie": "t"}], "claimsToHeaders": {"X-Sub": "sub"}}),
     ] {
         let gate = gate(&with(settings.clone()));
         let count = gate.config().batch.max_requests;
@@ -249,12 +250,22 @@ fn a_batch_grows_no_more_than_was_announced() {
             json!({"path": "/v1", "headers": {"authorization": "x"}}),
             json!({"path": "/v1", "headers": {"authorization": "JWT a"}}),
             json!({"path": "/v1", "headers": {"authorization": jwt("bob")}}),
+            json!({"path": "/v1", "headers": {"Cookie": "x=1"}}),
         ] {
-            for defaults in [json!({}), json!({"path": "/v1"}), json!({"headers": {"authorization": "x"}})] {
+            let bobs = rs256(&json!({"sub": "bob"}));
+            for defaults in [
+                json!({}),
+                json!({"path": "/v1"}),
+                json!({"headers": {"authorization": "x"}}),
+                json!({"headers": {"Cookie": format!("t={bobs}")}}),
+            ] {
                 let body = json!({"defaults": defaults, "requests": vec![&request; count]}).to_string();
-                for outer in [String::new(), jwt("alice"), "JWT a.b.c".to_owned()] {
+                for outer in
+                    [String::new(), jwt("alice"), jwt(&"\"long\\".repeat(50)), "JWT a.b.c".to_owned()]
+                {
                     let written = rewrite(&gate, &outer, &body).unwrap().body.len();
-                    let announced = body.len() + gate.batch_growth(body.len());
+                    let outer = Outer::new(gate.decide(&Authorization(&outer), now()), "/v1".to_owned());
+                    let announced = body.len() + gate.batch_growth(body.len(), &outer);
                     assert!(
                         written <= announced,
                         "{settings}: {written} of {announced}: {request}, {defaults}"
