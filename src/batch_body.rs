@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use percent_encoding::percent_decode_str;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::batch::{Refusal, utf_8_media_type};
 use crate::batch_path::without_redirect;
@@ -110,7 +110,11 @@ impl Gate {
     #[must_use]
     pub fn batch_growth(&self, content_length: usize, outer: &Outer) -> usize {
         let config = self.config();
-        let size = |name: &str, value: &str| json!({name: value}).to_string().len();
+        // {"name":"value"}: a name needs no escapes.
+        let size = |name: &str, value: &str| {
+            let value = serde_json::to_string(value).map_or(0, |value| value.len());
+            name.len().saturating_add(value).saturating_add(5)
+        };
         let users = [config.failures.unauthorized.as_ref(), outer.outcome.user_id()];
         let users = users.into_iter().flatten().map(UserId::as_str).chain([NOBODY]);
         let mut member =

@@ -1,6 +1,6 @@
 //! The host's services, in the core's terms.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use proxy_wasm::hostcalls;
@@ -115,9 +115,9 @@ pub(super) fn now_in_milliseconds() -> Result<u64, HostError> {
     since_1970().map(|now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Envoy's statistics, under `wasmcustom.kinto_jwt.`.
+/// Envoy's statistics, under `wasmcustom.kinto_jwt.`: the ids of some dozens of names.
 #[derive(Default)]
-pub(super) struct Metrics(HashMap<String, u32>);
+pub(super) struct Metrics(Vec<(String, u32)>);
 
 impl Metrics {
     pub(super) fn add(&mut self, counts: BTreeMap<String, u64>) {
@@ -147,11 +147,11 @@ impl Metrics {
     }
 
     fn id(&mut self, kind: MetricType, name: &str) -> Option<u32> {
-        if let Some(id) = self.0.get(name) {
+        if let Some((_, id)) = self.0.iter().find(|(known, _)| known == name) {
             return Some(*id);
         }
         let id = hostcalls::define_metric(kind, &format!("kinto_jwt.{name}")).ok()?;
-        self.0.insert(name.to_owned(), id);
+        self.0.push((name.to_owned(), id));
         Some(id)
     }
 }
