@@ -12,6 +12,7 @@ mod random;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -34,6 +35,9 @@ const THREADS: usize = 3;
 
 /// What a run of all tests has time for.
 const CASES: usize = 1500;
+
+/// What Kinto lists gets longer with each batch, and so does the time that it takes: after so many it is a new one.
+const ROUND: usize = 5000;
 
 /// One in so many batches is an honest one.
 const HONEST: usize = 4;
@@ -207,16 +211,16 @@ impl Report {
     }
 }
 
-/// Runs this many cases on a few threads.
-fn run<T>(cases: usize, new: impl Fn() -> T + Sync, each: impl Fn(&mut T, usize) + Sync) {
-    let next = AtomicUsize::new(0);
+/// Runs these cases on a few threads.
+fn run<T>(cases: Range<usize>, new: impl Fn() -> T + Sync, each: impl Fn(&mut T, usize) + Sync) {
+    let next = AtomicUsize::new(cases.start);
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
                 let mut own = new();
                 loop {
                     let case = next.fetch_add(1, Ordering::Relaxed);
-                    if case >= cases {
+                    if case >= cases.end {
                         return;
                     }
                     each(&mut own, case);
@@ -226,60 +230,24 @@ fn run<T>(cases: usize, new: impl Fn() -> T + Sync, each: impl Fn(&mut T, usize)
     });
 }
 
+/// The settings that hostile batches meet, in turn; honest ones meet the first.
+fn plugins() -> [(&'static str, Value); 3] {
+    let places = json!([{"header": "Authorization", "schemes": ["JWT"]}, {"cookie": "t"}, {"query": "t"}]);
+    [
+        ("defaults", json!({})),
+        ("reject", json!({"onMissing": "reject", "onInvalid": "reject"})),
+        ("places", json!({"from": places, "claimsToHeaders": {"X-Sub": "sub"}, "forwardToken": true})),
+    ]
+    .map(|(name, more)| (name, as_struct(&settings(more))))
+}
+
 #[test]
 fn made_up_batches_are_what_their_tokens_prove() {
-    let server = std::env::var("FUZZ_SERVER").ok();
-    let servers = server.as_ref().map(|_| Servers::start(&servers::observed()));
-    let (behind, alone) = (Kinto::observed(), Kinto::observed());
-    let behind =
-        servers.as_ref().map_or(behind.port("kinto"), |servers| servers.port(server.as_ref().unwrap()));
-    let mut config = config_of(behind, &[("kinto", as_struct(&settings(json!({}))))]);
-    if server.is_some() {
-        closing_after_each(&mut config);
-    }
-    for listener in config["static_resources"]["listeners"].as_array_mut().unwrap() {
-        without_safeguards(listener);
-    }
-    let envoy = Envoy::start(&config);
-    let tokens = Tokens::new();
-    let report = Mutex::new(Report::default());
+    let (tokens, report) = (Tokens::new(), Mutex::new(Report::default()));
     let (cases, started) = (variable("FUZZ_CASES", CASES), Instant::now());
-    // Default buckets are made at their first use, which is to be no case's own.
-    for user in ["alice", "bob", "public"] {
-        for port in [behind, alone.port("kinto")] {
-            http::get(port, "/v1/buckets/default", &[header("userId", user)]);
-        }
+    for first in (0..cases).step_by(ROUND) {
+        make_up_batches(first..cases.min(first + ROUND), &tokens, &report, started);
     }
-
-    let connections = || (Connection::to(envoy.port("kinto")), Connection::to(alone.port("kinto")));
-    run(cases, connections, |(filtered, bare), case| {
-        let mut random = Random::of_case(seed(), case);
-        if random.one_in(HONEST) {
-            let found = compare_honest(random, &tokens, case, filtered, bare);
-            let mut report = report.lock().unwrap();
-            report.cases += 1;
-            report.honest += 1;
-            if let Some(text) = found {
-                report.finding("difference", case, started, text);
-            }
-            return;
-        }
-        let request = hostile::request(random, &tokens);
-        let sent = bytes(request.method, &request.path, &request.headers, &request.body, request.chunked);
-        let (answer, without) = (filtered.send(&sent), bare.send(&sent));
-        let mut report = report.lock().unwrap();
-        report.cases += 1;
-        report.dangerous += usize::from(without.as_ref().is_some_and(is_forged));
-        report.nested_without += usize::from(without.as_ref().is_some_and(|answer| batches(answer) > 1));
-        if let Some(answer) = answer {
-            report.passed += usize::from(batches(&answer) > 0 && answer.status == 200);
-            report.nested += usize::from(batches(&answer) > 1);
-            if let Some(user) = forbidden(&request, &answer) {
-                let shown = sent.escape_ascii().to_string().replace("\\\"", "\"");
-                report.finding("forgery", case, started, format!("seen {user}: {shown}"));
-            }
-        }
-    });
 
     let report = report.into_inner().unwrap();
     println!(
@@ -297,6 +265,64 @@ fn made_up_batches_are_what_their_tokens_prove() {
     report.judge();
     assert!(dangerous * 10 > cases, "only {dangerous} of {cases} cases are dangerous to bare Kinto");
     assert!(honest * 10 > cases, "only {honest} of {cases} cases are honest");
+}
+
+/// Sends made-up batches to a new Kinto behind the filter and to a new one without.
+fn make_up_batches(cases: Range<usize>, tokens: &Tokens, report: &Mutex<Report>, started: Instant) {
+    let server = std::env::var("FUZZ_SERVER").ok();
+    let servers = server.as_ref().map(|_| Servers::start(&servers::observed()));
+    let (behind, alone) = (Kinto::observed(), Kinto::observed());
+    let behind =
+        servers.as_ref().map_or(behind.port("kinto"), |servers| servers.port(server.as_ref().unwrap()));
+    let plugins = plugins();
+    let mut config = config_of(behind, &plugins);
+    if server.is_some() {
+        closing_after_each(&mut config);
+    }
+    for listener in config["static_resources"]["listeners"].as_array_mut().unwrap() {
+        without_safeguards(listener);
+    }
+    let envoy = Envoy::start(&config);
+    // Default buckets are made at their first use, which is to be no case's own.
+    for user in ["alice", "bob", "public"] {
+        for port in [behind, alone.port("kinto")] {
+            http::get(port, "/v1/buckets/default", &[header("userId", user)]);
+        }
+    }
+
+    let connections = || {
+        let filtered = plugins.each_ref().map(|(name, _)| Connection::to(envoy.port(name)));
+        (filtered, Connection::to(alone.port("kinto")))
+    };
+    run(cases, connections, |(filtered, bare), case| {
+        let mut random = Random::of_case(seed(), case);
+        if random.one_in(HONEST) {
+            let found = compare_honest(random, tokens, case, &mut filtered[0], bare);
+            let mut report = report.lock().unwrap();
+            report.cases += 1;
+            report.honest += 1;
+            if let Some(text) = found {
+                report.finding("difference", case, started, text);
+            }
+            return;
+        }
+        let request = hostile::request(random, tokens);
+        let sent = bytes(request.method, &request.path, &request.headers, &request.body, request.chunked);
+        let filtered = &mut filtered[case % plugins.len()];
+        let (answer, without) = (filtered.send(&sent), bare.send(&sent));
+        let mut report = report.lock().unwrap();
+        report.cases += 1;
+        report.dangerous += usize::from(without.as_ref().is_some_and(is_forged));
+        report.nested_without += usize::from(without.as_ref().is_some_and(|answer| batches(answer) > 1));
+        if let Some(answer) = answer {
+            report.passed += usize::from(batches(&answer) > 0 && answer.status == 200);
+            report.nested += usize::from(batches(&answer) > 1);
+            if let Some(user) = forbidden(&request, &answer) {
+                let shown = sent.escape_ascii().to_string().replace("\\\"", "\"");
+                report.finding("forgery", case, started, format!("seen {user}: {shown}"));
+            }
+        }
+    });
 }
 
 /// The first user that Kinto saw and that nothing in the request proves.
@@ -396,7 +422,7 @@ fn made_up_paths_that_reach_the_batch_endpoint_are_known() {
     let reached = Mutex::new(vec![0; ports.len()]);
     let (cases, started) = (variable("FUZZ_CASES", CASES), Instant::now());
     let connections = || ports.iter().map(|(_, port)| Connection::to(*port)).collect::<Vec<_>>();
-    run(cases, connections, |connections, case| {
+    run(0..cases, connections, |connections, case| {
         let mut random = Random::of_case(seed(), case);
         let path = paths::outer_batch(&mut random);
         let path = paths::bytes(&mut random, &path);
