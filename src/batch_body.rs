@@ -6,13 +6,14 @@ use std::collections::HashMap;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use crate::batch::{Refusal, utf_8_media_type};
+use crate::batch::Refusal;
+use crate::batch_headers::Sorted;
 use crate::batch_path::without_redirect;
 use crate::claims::NumericDate;
 use crate::credentials::{Place, Request};
 use crate::gate::{Decision, Failed, Gate, Outcome, Proof};
 use crate::header_text::HeaderText;
-use crate::identity_header::{is_token, same_key, wsgi_key};
+use crate::identity_header::{same_key, wsgi_key};
 use crate::rejection::Rejection;
 use crate::sub_request::{Batch, Headers, SubRequest};
 use crate::user_id::UserId;
@@ -22,14 +23,6 @@ use crate::user_id::UserId;
 /// A sub-request inherits the outer request's headers and cannot take one away, so an anonymous one inside
 /// an authenticated request says so in this way.
 const NOBODY: &str = "system.Everyone";
-
-/// Bytes of the longest header, name and value, that a sub-request may have.
-const MAX_HEADER_BYTES: usize = 64 * 1024;
-
-/// The Content-Types that a sub-request may have: those that Kinto's views read as JSON (`CONTENT_TYPES` and
-/// `PATCH_CONTENT_TYPES` in `kinto/core/resource/viewset.py`), and JSON Patch (RFC 6902).
-const MEDIA_TYPES: [&str; 3] =
-    ["application/json", "application/merge-patch+json", "application/json-patch+json"];
 
 /// What a batch's own request was found to be.
 #[derive(Clone, Debug)]
@@ -131,15 +124,6 @@ impl Gate {
     }
 }
 
-/// Headers of the body: those in which a token may be, and the rest.
-#[derive(Default)]
-struct Sorted {
-    places: Vec<(String, String)>,
-    rest: Headers,
-    /// The names of all, by their WSGI keys.
-    names: HashMap<String, String>,
-}
-
 /// A sub-request as Kinto will see it, as far as tokens and open paths go.
 struct Merged<'s> {
     headers: Vec<&'s (String, String)>,
@@ -214,7 +198,7 @@ impl<'g> Rewriter<'g> {
         self.inherited.path.clone_from(&defaults.path);
         defaults.path = defaults.path.take().map(|path| self.without_query_tokens(path));
         let had_headers = defaults.headers.is_some();
-        let Sorted { places, mut rest, names } = self.sort(defaults.headers.take().unwrap_or_default())?;
+        let Sorted { places, mut rest, names } = self.sort(defaults.headers.take())?;
         (self.inherited.places, self.inherited.names) = (places, names);
         let path = self.inherited.path.clone().unwrap_or_default();
         self.inherited.proof_without_path = self.inherited_proof("");
@@ -250,7 +234,7 @@ impl<'g> Rewriter<'g> {
     ) -> Result<Option<SubRequest<'b>>, Refusal> {
         request.path = request.path.take().map(without_redirect).transpose()?;
         let had_headers = request.headers.is_some();
-        let Sorted { places, mut rest, names } = self.sort(request.headers.take().unwrap_or_default())?;
+        let Sorted { places, mut rest, names } = self.sort(request.headers.take())?;
         let spelled_otherwise = |(key, name): (&String, &String)| {
             self.inherited.names.get(key).is_some_and(|inherited| inherited != name)
         };
@@ -277,39 +261,11 @@ impl<'g> Rewriter<'g> {
         Ok(Some(request))
     }
 
-    /// Removes every claimed identity, checks the rest, and tells the headers apart in which a token may be.
-    fn sort(&self, headers: Headers) -> Result<Sorted, Refusal> {
-        let mut sorted = Sorted::default();
-        for (name, mut value) in headers.0 {
-            if self.gate.config().is_ours(&name) {
-                continue;
-            }
-            if !is_token(&name) {
-                return Err(Refusal::HeaderName);
-            }
-            if name.len().saturating_add(value.len()) > MAX_HEADER_BYTES {
-                return Err(Refusal::HeaderTooLong);
-            }
-            if value.chars().any(|c| c.is_control() && c != '\t') {
-                return Err(Refusal::HeaderValue);
-            }
-            let key = wsgi_key(&name);
-            let is_place = self.places.iter().any(|(place, _)| *place == key);
-            match key.as_str() {
-                // Kinto takes it out itself, in this spelling: the length is that of the body that Kinto writes.
-                "CONTENT_LENGTH" => continue,
-                "CONTENT_TYPE" => value = json_media_type(&value).ok_or(Refusal::HeaderReserved)?.to_owned(),
-                "HOST" | "TRANSFER_ENCODING" => return Err(Refusal::HeaderReserved),
-                key if key.starts_with("CONTENT_") => return Err(Refusal::HeaderReserved),
-                _ => {}
-            }
-            if sorted.names.insert(key, name.clone()).is_some() {
-                return Err(Refusal::HeaderTwice);
-            }
-            let list = if is_place { &mut sorted.places } else { &mut sorted.rest.0 };
-            list.push((name, value));
-        }
-        Ok(sorted)
+    fn sort(&self, headers: Option<Headers>) -> Result<Sorted, Refusal> {
+        let is_ours = |name: &str| self.gate.config().is_ours(name);
+        Sorted::sort(headers.unwrap_or_default(), is_ours, |key| {
+            self.places.iter().any(|(place, _)| place == key)
+        })
     }
 
     /// What becomes of a sub-request with these headers of its own in which a token may be.
@@ -421,10 +377,4 @@ impl<'g> Rewriter<'g> {
         let path = full.split('?').next().unwrap_or_default();
         percent_decode_str(path).decode_utf8_lossy().into_owned()
     }
-}
-
-/// The media type of a sub-request's Content-Type, if it is one of [`MEDIA_TYPES`] in UTF-8.
-fn json_media_type(value: &str) -> Option<&'static str> {
-    let media_type = utf_8_media_type(value.as_bytes())?;
-    MEDIA_TYPES.into_iter().find(|known| media_type.eq_ignore_ascii_case(known.as_bytes()))
 }

@@ -45,7 +45,7 @@
 //! | file | what lives there |
 //! |---|---|
 //! | `filter.rs`, `filter/` | Envoy's callbacks and calls; the only files that know the SDK |
-//! | `request.rs`, `host.rs` | one request as a machine of states; what it needs of the proxy, each of which may fail |
+//! | `request.rs`, `request/`, `host.rs` | one request as a machine of states; what it needs of the proxy, each of which may fail |
 //! | `gate.rs`, `policy.rs`, `failures.rs` | the whole decision, with the time as an argument |
 //! | `settings.rs`, `config.rs`, `policy_settings.rs`, `public_key.rs`, `jwks.rs` | what the operator wrote, to policies; or words for what is wrong |
 //! | `credentials.rs`, `token.rs`, `keys.rs`, `claims.rs`, `user_id.rs` | the line above |
@@ -55,7 +55,7 @@
 //! | `cache.rs` | verified tokens, so that each is verified once |
 //! | `identity_header.rs` | the headers that only this filter writes, in every spelling |
 //! | `batch_path.rs`, `batch.rs` | which requests are a batch, and why one is refused |
-//! | `sub_request.rs`, `batch_body.rs`, `splice.rs` | the body of a batch in, a harmless body out; Kinto's answer with what Kinto did not get |
+//! | `sub_request.rs`, `batch_headers.rs`, `batch_body.rs`, `splice.rs` | the body of a batch in, a harmless body out; Kinto's answer with what Kinto did not get |
 //! | `json.rs` | JSON that has one reading only |
 //! | `rejection.rs`, `answer.rs`, `numbers.rs` | why, in codes; an answer in Kinto's dialect; what is counted |
 //!
@@ -64,6 +64,7 @@
 pub mod answer;
 pub mod batch;
 pub mod batch_body;
+mod batch_headers;
 pub mod batch_path;
 pub mod cache;
 pub mod claim_name;

@@ -129,6 +129,20 @@ impl Issuer {
         issuer
     }
 
+    /// Envoy's cluster of this name that leads here.
+    pub(crate) fn cluster(&self, name: &str) -> Value {
+        let endpoint = json!({"socket_address": {"address": "127.0.0.1", "port_value": self.port}});
+        json!({
+            "name": name,
+            "type": "STATIC",
+            "connect_timeout": "1s",
+            "load_assignment": {
+                "cluster_name": name,
+                "endpoints": [{"lb_endpoints": [{"endpoint": {"address": endpoint}}]}],
+            },
+        })
+    }
+
     /// What this path answers from now on; any other is a 404.
     pub(crate) fn answer(&self, path: &str, answer: Answer) {
         self.shared.lock().answers.insert(path.to_owned(), answer);

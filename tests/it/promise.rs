@@ -86,10 +86,7 @@ fn undecided(stop_iteration: bool, keys_come: bool) {
     let listener = &mut config["static_resources"]["listeners"][0];
     without_safeguards(listener);
     wasm(listener)["allow_on_headers_stop_iteration"] = json!(stop_iteration);
-    let endpoint = json!({"socket_address": {"address": "127.0.0.1", "port_value": issuer.port}});
-    let cluster = json!({"name": "issuer", "type": "STATIC", "connect_timeout": "1s", "load_assignment": {
-        "cluster_name": "issuer", "endpoints": [{"lb_endpoints": [{"endpoint": {"address": endpoint}}]}]}});
-    config["static_resources"]["clusters"].as_array_mut().unwrap().push(cluster);
+    config["static_resources"]["clusters"].as_array_mut().unwrap().push(issuer.cluster("issuer"));
     let envoy = Envoy::start(&config);
     let port = envoy.port("kinto");
 
@@ -355,10 +352,7 @@ fn strangers_who_wait_push_nobody_out() {
     let manager = manager(&mut config["static_resources"]["listeners"][0]);
     manager["route_config"]["virtual_hosts"][0]["routes"] =
         json!([{"match": {"prefix": "/"}, "direct_response": {"status": 204}}]);
-    let endpoint = json!({"socket_address": {"address": "127.0.0.1", "port_value": issuer.port}});
-    let cluster = json!({"name": "issuer", "type": "STATIC", "connect_timeout": "1s", "load_assignment": {
-        "cluster_name": "issuer", "endpoints": [{"lb_endpoints": [{"endpoint": {"address": endpoint}}]}]}});
-    config["static_resources"]["clusters"].as_array_mut().unwrap().push(cluster);
+    config["static_resources"]["clusters"].as_array_mut().unwrap().push(issuer.cluster("issuer"));
     let envoy = Envoy::start(&config);
     let port = envoy.port("kinto");
     let token = |kid: &str, key: &str, number: usize| {

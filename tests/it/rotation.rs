@@ -59,22 +59,9 @@ fn named(name: &str, mut settings: Value) -> Value {
     json!({"policies": [settings]})
 }
 
-fn cluster(name: &str, issuer: &Issuer) -> Value {
-    let endpoint = json!({"socket_address": {"address": "127.0.0.1", "port_value": issuer.port}});
-    json!({
-        "name": name,
-        "type": "STATIC",
-        "connect_timeout": "1s",
-        "load_assignment": {
-            "cluster_name": name,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": endpoint}}]}],
-        },
-    })
-}
-
 /// A cluster that speaks TLS with the issuer and believes this file of `tests/keys`, and this name.
 fn tls_cluster(name: &str, issuer: &Issuer, trusted: &str, san: &str) -> Value {
-    let mut cluster = cluster(name, issuer);
+    let mut cluster = issuer.cluster(name);
     cluster["transport_socket"] = json!({
         "name": "envoy.transport_sockets.tls",
         "typed_config": {
@@ -99,7 +86,7 @@ fn config(kinto: &Kinto, clusters: &[Value], plugins: &[(&str, Value)]) -> Value
 
 /// One listener, `kinto`, which asks the issuer for `/jwks`.
 fn usual(kinto: &Kinto, issuer: &Issuer, more: &Value) -> Value {
-    config(kinto, &[cluster("issuer", issuer)], &[("kinto", remote("/jwks", more))])
+    config(kinto, &[issuer.cluster("issuer")], &[("kinto", remote("/jwks", more))])
 }
 
 fn get(envoy: &Envoy, listener: &str, token: &str) -> Response {
@@ -343,7 +330,7 @@ fn without_an_issuer_clients_are_told_to_come_back_and_old_keys_go_on() {
     lenient["onKeysUnavailable"] = json!("unauthorizedUser");
     issuer.answer("/jwks?lenient", Answer::keys(&[A]));
     let plugins = [("kinto", settings), ("lenient", lenient)];
-    let envoy = Envoy::start(&config(&kinto, &[cluster("issuer", &issuer)], &plugins));
+    let envoy = Envoy::start(&config(&kinto, &[issuer.cluster("issuer")], &plugins));
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(2) {
         assert_unavailable(&get(&envoy, "kinto", &signed(A)));
@@ -474,7 +461,7 @@ fn an_answer_that_is_no_key_set_leaves_the_old_keys_at_work() {
         issuer.answer(&path(name), Answer::keys(&[A]));
         (*name, named(name, remote(&path(name), &json!({}))))
     });
-    let envoy = Envoy::start(&config(&kinto, &[cluster("issuer", &issuer)], &plugins));
+    let envoy = Envoy::start(&config(&kinto, &[issuer.cluster("issuer")], &plugins));
     for (name, answer, ..) in &answers {
         wait_for_key(&envoy, name, A);
         issuer.answer(&path(name), answer.clone());
@@ -506,10 +493,8 @@ fn ten_thousand_unknown_keys_are_a_handful_of_fetches() {
     issuer.answer("/jwks", Answer::keys(&[A]).after(Duration::from_millis(200)));
     let mut settings = remote("/jwks", &json!({"cooldownSeconds": 2}));
     settings["onInvalid"] = json!("reject");
-    let envoy = Envoy::start_with(
-        &config(&kinto, &[cluster("issuer", &issuer)], &[("kinto", settings)]),
-        &TWO_WORKERS,
-    );
+    let envoy =
+        Envoy::start_with(&config(&kinto, &[issuer.cluster("issuer")], &[("kinto", settings)]), &TWO_WORKERS);
     wait_for_key(&envoy, "kinto", A);
     let before = issuer.count("/jwks");
     let signature = signed(A).rsplit('.').next().unwrap().to_owned();
@@ -615,7 +600,7 @@ fn max_age_makes_a_refresh_earlier_and_never_later() {
         ("none", remote("/none", &json!({"refreshSeconds": 600}))),
     ];
     issuer.answer("/none", Answer::keys(&[A]));
-    let envoy = Envoy::start(&config(&kinto, &[cluster("issuer", &issuer)], &plugins));
+    let envoy = Envoy::start(&config(&kinto, &[issuer.cluster("issuer")], &plugins));
     for (name, _) in &plugins {
         wait_for_key(&envoy, name, A);
     }
@@ -657,7 +642,7 @@ fn discovery_believes_the_configured_issuer_only() {
             json!({"algorithm": "ES256", "issuer": format!("{host}/{name}"), "remoteJwks": remote});
         (*name, named(name, settings))
     });
-    let envoy = Envoy::start(&config(&kinto, &[cluster("issuer", &issuer)], &plugins));
+    let envoy = Envoy::start(&config(&kinto, &[issuer.cluster("issuer")], &plugins));
     let token = |name: &str, (kid, key): (&str, &str)| {
         let claims = json!({"sub": "alice", "iss": format!("{host}/{name}")});
         jws("ES256", key, json!({"alg": "ES256", "kid": kid}).to_string(), claims.to_string())
@@ -690,7 +675,7 @@ fn an_issuer_behind_tls_is_believed_by_its_certificate() {
         tls_cluster("right", &issuer, "issuer.cert.pem", TLS_NAME),
         tls_cluster("other-authority", &issuer, "rsa.cert.pem", TLS_NAME),
         tls_cluster("other-name", &issuer, "issuer.cert.pem", "other.test"),
-        cluster("plain", &issuer),
+        issuer.cluster("plain"),
     ];
     let uri = format!("https://{TLS_NAME}/jwks");
     let plugins = clusters.each_ref().map(|cluster| {
@@ -716,7 +701,7 @@ fn an_issuer_behind_tls_is_believed_by_its_certificate() {
 fn a_cluster_that_is_missing_is_named_in_the_log() {
     let (kinto, issuer) = (kinto(), Issuer::start());
     let plugins = [("kinto", remote("/jwks", &json!({"cluster": "nowhere"})))];
-    let envoy = Envoy::start(&config(&kinto, &[cluster("issuer", &issuer)], &plugins));
+    let envoy = Envoy::start(&config(&kinto, &[issuer.cluster("issuer")], &plugins));
     assert_unavailable(&get(&envoy, "kinto", &signed(A)));
     wait_for_log(&envoy, &["could not be fetched", "Envoy has no cluster of the name in remoteJwks.cluster"]);
     wait_for_metric(&envoy, "jwks_fetches", &[("policy", "default"), ("result", "no_cluster")]);
@@ -732,7 +717,7 @@ fn keys_of_two_issuers_are_kept_apart() {
         issuer.answer(&format!("/{name}"), Answer::keys(&[("same", key)]));
         (name, remote(&format!("/{name}"), &json!({})))
     });
-    let envoy = Envoy::start_with(&config(&kinto, &[cluster("issuer", &issuer)], &plugins), &TWO_WORKERS);
+    let envoy = Envoy::start_with(&config(&kinto, &[issuer.cluster("issuer")], &plugins), &TWO_WORKERS);
     for (name, key) in keys {
         wait_for_key(&envoy, name, ("same", key));
     }
@@ -802,7 +787,7 @@ fn a_new_configuration_under_load_loses_no_request() {
     let complete = |path: &str, unauthorized: &str| {
         let mut settings = remote(path, &json!({}));
         settings["unauthorizedUserId"] = json!(unauthorized);
-        config(&kinto, &[cluster("issuer", &issuer)], &[("kinto", settings)])
+        config(&kinto, &[issuer.cluster("issuer")], &[("kinto", settings)])
     };
     let write = |path: &str, unauthorized: &str| {
         let mut listener = complete(path, unauthorized)["static_resources"]["listeners"][0].take();

@@ -1,0 +1,52 @@
+//! Kinto's answer to a batch of which a part was rejected: read, and completed.
+
+use log::error;
+
+use crate::answer::Answer;
+use crate::gate::Gate;
+use crate::host::{Body, Fields, Host};
+use crate::splice::Splicer;
+
+use super::{Flow, Next, State, answered};
+
+/// Lets an answer begin into which entries are put, if it is a list that can be read.
+pub(super) fn check_answer(gate: &Gate, host: &impl Host, splicer: Splicer, end_of_stream: bool) -> Next {
+    let field = |name| host.field(Fields::ResponseHeaders, name);
+    if field(":status")?.is_none_or(|status| status != b"200") {
+        // Of the whole batch, as without this filter: it holds no entries.
+        return Ok((Flow::Continue, State::Done));
+    }
+    let is_plain =
+        field("content-encoding")?.is_none_or(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"identity"));
+    let content_type = field("content-type")?.unwrap_or_default();
+    if end_of_stream || !is_plain || !content_type.to_ascii_lowercase().starts_with(b"application/json") {
+        return unreadable(gate, host);
+    }
+    host.set_field(Fields::ResponseHeaders, "content-length", None)?;
+    Ok((Flow::Continue, State::Splicing(splicer)))
+}
+
+pub(super) fn splice_body(
+    gate: &Gate,
+    host: &impl Host,
+    mut splicer: Splicer,
+    size: usize,
+    end_of_stream: bool,
+) -> Next {
+    let piece = host.body(Body::Response, size)?;
+    match splicer.push(&piece) {
+        Ok(content) if !end_of_stream || splicer.is_complete() => {
+            host.set_body(Body::Response, size, &content)?;
+            Ok((Flow::Continue, State::Splicing(splicer)))
+        }
+        _ => unreadable(gate, host),
+    }
+}
+
+/// Answers that Kinto's answer cannot be read. Where its head has gone on, the proxy cuts it off instead.
+fn unreadable(gate: &Gate, host: &impl Host) -> Next {
+    error!("Kinto's answer to a batch cannot be read: the client gets an error in its stead");
+    gate.numbers().add("batch_answers_unreadable".to_owned(), 1);
+    host.note_reason("batch_answer_unreadable");
+    answered(host, &Answer::unreadable(), true)
+}
