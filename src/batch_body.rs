@@ -68,60 +68,57 @@ pub enum UnknownKeys {
     AreUnavailable,
 }
 
-impl Gate {
-    /// Rewrites the body of a batch so that each sub-request is who its token proves.
-    ///
-    /// # Errors
-    /// The body is not one that this filter can vouch for.
-    pub fn rewrite_batch(
-        &self,
-        body: &[u8],
-        outer: &Outer,
-        now: NumericDate,
-        unknown_keys: UnknownKeys,
-    ) -> Result<Rewritten, Refusal> {
-        let mut batch = Batch::parse(body, self.config().batch.max_requests)?;
-        let mut rewriter = Rewriter::new(self, outer, now, unknown_keys);
-        if let Some(defaults) = &mut batch.defaults {
-            rewriter.inherit(defaults)?;
-        }
-        let mut forwarded = Vec::with_capacity(batch.requests.len());
-        for (number, request) in batch.requests.into_iter().enumerate() {
-            forwarded.extend(rewriter.rewrite(number, request)?);
-        }
-        batch.requests = forwarded;
-        rewriter.rewritten.forwarded = batch.requests.len();
-        rewriter.rewritten.body = serde_json::to_vec(&batch)?;
-        Ok(rewriter.rewritten)
+/// Rewrites the body of a batch so that each sub-request is who its token proves.
+///
+/// # Errors
+/// The body is not one that this filter can vouch for.
+pub fn rewrite(
+    gate: &Gate,
+    body: &[u8],
+    outer: &Outer,
+    now: NumericDate,
+    unknown_keys: UnknownKeys,
+) -> Result<Rewritten, Refusal> {
+    let mut batch = Batch::parse(body, gate.config().batch.max_requests)?;
+    let mut rewriter = Rewriter::new(gate, outer, now, unknown_keys);
+    if let Some(defaults) = &mut batch.defaults {
+        rewriter.inherit(defaults)?;
     }
+    let mut forwarded = Vec::with_capacity(batch.requests.len());
+    for (number, request) in batch.requests.into_iter().enumerate() {
+        forwarded.extend(rewriter.rewrite(number, request)?);
+    }
+    batch.requests = forwarded;
+    rewriter.rewritten.forwarded = batch.requests.len();
+    rewriter.rewritten.body = serde_json::to_vec(&batch)?;
+    Ok(rewriter.rewritten)
+}
 
-    /// Bytes beyond the `Content-Length` of a batch, for what its body may grow when it is rewritten: the
-    /// headers go to Kinto before the body is known, and spaces fill what was not needed.
-    ///
-    /// An identity is shorter than the token that it replaces; it is extra beside a token that stays, a header
-    /// of another scheme, or an empty one, and where a sub-request is who the batch is and not who `defaults` are.
-    #[must_use]
-    pub fn batch_growth(&self, content_length: usize, outer: &Outer) -> usize {
-        let config = self.config();
-        // {"name":"value"}: a name needs no escapes.
-        let size = |name: &str, value: &str| {
-            let value = serde_json::to_string(value).map_or(0, |value| value.len());
-            name.len().saturating_add(value).saturating_add(5)
-        };
-        let users = [config.failures.unauthorized.as_ref(), outer.outcome.user_id()];
-        let users = users.into_iter().flatten().map(UserId::as_str).chain([NOBODY]);
-        let mut member =
-            users.map(|user| size(config.identity_header.name(), user)).max().unwrap_or_default();
-        for (number, header) in config.claim_headers.iter().enumerate() {
-            let text = outer.outcome.claim(number).map_or("", HeaderText::as_str);
-            member = member.saturating_add(size(header.name(), text));
-        }
-        // A sub-request that had no headers gets the member too, and a path may get a slash.
-        let member = member.saturating_add(17);
-        let kept_tokens = if config.forward_token { content_length } else { 0 };
-        let members = config.batch.max_requests.saturating_add(1);
-        member.saturating_mul(members).saturating_add(kept_tokens)
+/// Bytes beyond the `Content-Length` of a batch, for what its body may grow when it is rewritten: the
+/// headers go to Kinto before the body is known, and spaces fill what was not needed.
+///
+/// An identity is shorter than the token that it replaces; it is extra beside a token that stays, a header
+/// of another scheme, or an empty one, and where a sub-request is who the batch is and not who `defaults` are.
+#[must_use]
+pub fn growth(gate: &Gate, content_length: usize, outer: &Outer) -> usize {
+    let config = gate.config();
+    // {"name":"value"}: a name needs no escapes.
+    let size = |name: &str, value: &str| {
+        let value = serde_json::to_string(value).map_or(0, |value| value.len());
+        name.len().saturating_add(value).saturating_add(5)
+    };
+    let users = [config.failures.unauthorized.as_ref(), outer.outcome.user_id()];
+    let users = users.into_iter().flatten().map(UserId::as_str).chain([NOBODY]);
+    let mut member = users.map(|user| size(config.identity_header.name(), user)).max().unwrap_or_default();
+    for (number, header) in config.claim_headers.iter().enumerate() {
+        let text = outer.outcome.claim(number).map_or("", HeaderText::as_str);
+        member = member.saturating_add(size(header.name(), text));
     }
+    // A sub-request that had no headers gets the member too, and a path may get a slash.
+    let member = member.saturating_add(17);
+    let kept_tokens = if config.forward_token { content_length } else { 0 };
+    let members = config.batch.max_requests.saturating_add(1);
+    member.saturating_mul(members).saturating_add(kept_tokens)
 }
 
 /// A sub-request as Kinto will see it, as far as tokens and open paths go.

@@ -3,6 +3,7 @@
 mod host;
 mod issuer;
 mod request;
+mod waiting;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -15,10 +16,13 @@ use proxy_wasm::types::{ContextType, LogLevel};
 
 use crate::config::Config;
 use crate::gate::Gate;
+use crate::host::{HostError, Wait};
 use crate::numbers::FROM_THE_START;
-use host::Metrics;
+use crate::request::HttpRequest;
+use host::{Envoy, Metrics};
 use issuer::Issuer;
-use request::{Filter, Waiting};
+use request::Filter;
+use waiting::{Waiting, WaitingRoom};
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -49,7 +53,7 @@ struct Worker {
     gate: Gate,
     /// The issuers, each with the place of its policy in the list.
     issuers: Vec<(usize, RefCell<Issuer>)>,
-    waiting: RefCell<Vec<Waiting>>,
+    waiting: WaitingRoom,
     /// How often the timer comes now.
     pace: Cell<Duration>,
 }
@@ -58,6 +62,45 @@ impl Worker {
     /// The issuer of a policy, by the policy's place in the list.
     fn issuer(&self, policy: usize) -> Option<&RefCell<Issuer>> {
         self.issuers.iter().find(|(of, _)| *of == policy).map(|(_, issuer)| issuer)
+    }
+
+    /// Gives a request a place in the waiting room, if its issuer is asked and there is room.
+    fn wait(
+        &self,
+        policy: usize,
+        context: u32,
+        request: &Rc<RefCell<HttpRequest>>,
+    ) -> Result<Wait, HostError> {
+        let Some(issuer) = self.issuer(policy) else { return Ok(Wait::Needless) };
+        let Some((finished, until)) = issuer.borrow_mut().promise(host::now_in_milliseconds()?) else {
+            return Ok(Wait::Needless);
+        };
+        let request = Rc::downgrade(request);
+        if !self.waiting.add(Waiting { policy, context, request, finished, until }) {
+            return Ok(Wait::NoRoom);
+        }
+        if self.pace.get() == IDLE {
+            self.set_pace(BUSY);
+        }
+        Ok(Wait::Granted)
+    }
+
+    /// Decides on some of the requests whose wait is over, those that have waited longest first, each in its own context.
+    /// Says whether there are more.
+    fn resume_waiting(&self, now: u64) -> bool {
+        let is_over = |waiting: &Waiting| {
+            let issuer = self.issuer(waiting.policy);
+            let has_answered = |issuer: &RefCell<Issuer>| issuer.borrow().has_answered(waiting.finished, now);
+            now >= waiting.until || issuer.is_none_or(has_answered)
+        };
+        let (over, more) = self.waiting.take_some(is_over);
+        for waiting in over {
+            if let Some(request) = waiting.enter() {
+                let wait = |policy| self.wait(policy, waiting.context, &request);
+                request.borrow_mut().resume(&self.gate, &Envoy::new(&wait));
+            }
+        }
+        more
     }
 
     fn set_pace(&self, pace: Duration) {
@@ -105,7 +148,7 @@ impl RootContext for Root {
                 }
                 let issuers =
                     issuers.into_iter().map(|issuer| (issuer.policy, RefCell::new(issuer))).collect();
-                let (waiting, pace) = (RefCell::default(), Cell::new(Duration::ZERO));
+                let (waiting, pace) = (WaitingRoom::default(), Cell::new(Duration::ZERO));
                 let worker = Worker { gate, issuers, waiting, pace };
                 worker.set_pace(if worker.issuers.is_empty() { IDLE } else { BUSY });
                 self.worker = Some(Rc::new(worker));
@@ -132,7 +175,7 @@ impl RootContext for Root {
             self.metrics.gauge_keys(&issuer, &worker.gate, now);
         }
         let more = self.resume_waiting(now);
-        let waits = !worker.waiting.borrow().is_empty();
+        let waits = !worker.waiting.is_empty();
         worker.set_pace(if more {
             RESUMING
         } else if asking || waits {

@@ -31,16 +31,15 @@ pub enum Flow {
 }
 
 /// One request.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct HttpRequest {
     state: State,
 }
 
 /// How far a request has come.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 enum State {
     /// Nothing of it has been seen.
-    #[default]
     New,
     /// It is not decided yet: it waits for the keys of an issuer.
     AwaitingKeys(At),
@@ -84,6 +83,13 @@ struct Batch {
 type Next = Result<(Flow, State), HostError>;
 
 impl HttpRequest {
+    /// A request of which nothing has been seen.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "a state that nobody has chosen must not be")]
+    pub const fn new() -> Self {
+        Self { state: State::New }
+    }
+
     /// The header section of the request has come; with `end_of_stream` it is all.
     pub fn on_headers(&mut self, gate: &Gate, host: &impl Host, end_of_stream: bool) -> Flow {
         let next = match self.take() {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::batch::Refusal;
-use crate::batch_body::{Rewritten, UnknownKeys};
+use crate::batch_body::{self, Rewritten, UnknownKeys};
 use crate::gate::Gate;
 use crate::host::{Body, Host, Wait};
 use crate::rejection::Rejection;
@@ -20,7 +20,7 @@ pub(super) fn decide_body(gate: &Gate, host: &impl Host, batch: Batch, size: usi
         return refuse(gate, host, Refusal::TooLarge, has_origin);
     }
     let now = host.now()?.as_secs();
-    let rewrite = |unknown_keys| gate.rewrite_batch(&body, &batch.outer, now, unknown_keys);
+    let rewrite = |unknown_keys| batch_body::rewrite(gate, &body, &batch.outer, now, unknown_keys);
     let mut rewritten = match rewrite(UnknownKeys::AreInvalid) {
         Ok(rewritten) => rewritten,
         Err(refusal) => return refuse(gate, host, refusal, has_origin),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::batch::{Refusal, check_representation};
-use crate::batch_body::Outer;
+use crate::batch_body::{self, Outer};
 use crate::batch_path::{Target, target};
 use crate::credentials::{Place, Request};
 use crate::gate::{Decision, Gate, Outcome};
@@ -173,13 +173,14 @@ fn begin_batch<H: Host>(
     if declared.is_some_and(|length: usize| length > gate.config().batch.max_bytes) {
         return Ok(Err(Refusal::TooLarge));
     }
-    let content_length = declared.map(|length| length.saturating_add(gate.batch_growth(length, &outer)));
+    let content_length =
+        declared.map(|length| length.saturating_add(batch_body::growth(gate, length, &outer)));
     if let Some(length) = content_length {
         set("content-length", Some(length.to_string().as_bytes()))?;
     }
     if gate.config().may_reject() {
-        // An answer into which entries are put must be readable.
-        set("accept-encoding", None)?;
+        // An answer into which entries are put must be readable (RFC 9110 section 12.5.3).
+        set("accept-encoding", Some(b"identity"))?;
     }
     if !matches!(outer.outcome, Outcome::Rejected(_)) {
         report(gate, outer.outcome.code(), outer.rejection);

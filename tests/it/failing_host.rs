@@ -163,7 +163,7 @@ impl Sent {
             fails_at,
             ..Proxy::default()
         };
-        let mut state = HttpRequest::default();
+        let mut state = HttpRequest::new();
         let ends_at_once = self.body.is_none();
         let mut headers = state.on_headers(&gate, &proxy, ends_at_once) == Flow::Continue;
         let mut body = ends_at_once && headers;
@@ -434,7 +434,7 @@ fn a_request_that_waits_is_paused_in_every_callback() {
             fails_at: usize::MAX,
             ..Proxy::default()
         };
-        let mut state = HttpRequest::default();
+        let mut state = HttpRequest::new();
         let at_body = sent.name.contains("body");
         let first = state.on_headers(&gate, &proxy, false);
         assert_eq!(first, if at_body { Flow::Continue } else { Flow::Pause }, "{}", sent.name);

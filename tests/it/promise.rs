@@ -290,6 +290,14 @@ fn an_answer_that_cannot_be_put_together_is_an_error_and_nothing_is_shifted() {
             assert!(read.is_err(), "{what}: {}", String::from_utf8_lossy(&answer.body));
         }
     }
+    // Kinto is asked for an answer that can be read, whatever the client accepts.
+    let envoy = Envoy::start(&config_of(http::echo(), &[("kinto", as_struct(&reject))]));
+    let headers = [json_type(), header("Accept-Encoding", "gzip, br")];
+    let all = json!({"requests": [own]}).to_string();
+    let received = http::post(envoy.port("kinto"), "/v1/batch", &headers, all.as_bytes()).body;
+    let received = String::from_utf8(received).unwrap();
+    let codings: Vec<&str> = received.lines().filter(|line| line.starts_with("accept-encoding")).collect();
+    assert_eq!(codings, ["accept-encoding: identity"], "{received}");
     // Kinto's own errors, of the whole batch, pass as they are.
     let error = json!({"code": 503, "errno": 201}).to_string();
     let refused = plain("", error.clone()).replace_text("200 OK", "503 Service Unavailable");

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use kinto_jwt_filter::batch::Refusal;
-use kinto_jwt_filter::batch_body::{Outer, Rewritten, UnknownKeys};
+use kinto_jwt_filter::batch_body::{self, Outer, Rewritten, UnknownKeys};
 use kinto_jwt_filter::config::Config;
 use kinto_jwt_filter::credentials::Request;
 use kinto_jwt_filter::gate::Gate;
@@ -32,7 +32,7 @@ fn jwt(user: &str) -> String {
 
 fn rewrite(gate: &Gate, outer: &str, body: &str) -> Result<Rewritten, Refusal> {
     let outer = Outer::new(gate.decide(&Authorization(outer), now()), "/v1".to_owned());
-    gate.rewrite_batch(body.as_bytes(), &outer, now(), UnknownKeys::AreInvalid)
+    batch_body::rewrite(gate, body.as_bytes(), &outer, now(), UnknownKeys::AreInvalid)
 }
 
 /// What Kinto gets of a batch that alice sends.
@@ -265,7 +265,7 @@ fn a_batch_grows_no_more_than_was_announced() {
                 {
                     let written = rewrite(&gate, &outer, &body).unwrap().body.len();
                     let outer = Outer::new(gate.decide(&Authorization(&outer), now()), "/v1".to_owned());
-                    let announced = body.len() + gate.batch_growth(body.len(), &outer);
+                    let announced = body.len() + batch_body::growth(&gate, body.len(), &outer);
                     assert!(
                         written <= announced,
                         "{settings}: {written} of {announced}: {request}, {defaults}"
