@@ -1,8 +1,8 @@
-//! One request on its way through the proxy, as a machine of [`State`]s.
+//! One request on its way through the proxy, as a machine of `State`s.
 //!
 //! A request claims nothing from its first callback on: the client's own identity headers are removed before anything
 //! is decided, waited for or answered. It goes to Kinto only from a state in which that has been decided. Wherever a
-//! call to the proxy fails, it is answered 500 and goes no further ([`HttpRequest::settle`]).
+//! call to the proxy fails, it is answered 500 and goes no further (`HttpRequest::settle`).
 
 mod body;
 mod headers;
