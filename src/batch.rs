@@ -66,7 +66,8 @@ pub enum Refusal {
     HeaderReserved,
     /// A batch inside a batch.
     Nested,
-    /// Longer than the Content-Length that was already sent on.
+    /// Longer than the Content-Length that was already sent on: many sub-requests have long identities, or long claims
+    /// fill several headers.
     TooLong,
 }
 
@@ -134,7 +135,7 @@ impl Refusal {
                  application/json or application/merge-patch+json.",
             ),
             Self::Nested => invalid("requests in body: Recursive call on /batch endpoint is forbidden."),
-            Self::TooLong => invalid("requests in body: too many tokens; send fewer sub-requests."),
+            Self::TooLong => invalid("requests in body: too many long identities; send fewer sub-requests."),
         }
     }
 }

@@ -24,6 +24,9 @@ use crate::user_id::UserId;
 /// an authenticated request says so in this way.
 const NOBODY: &str = "system.Everyone";
 
+/// Bytes that a user id or the value of a claim header seldom has more of.
+const USUAL_TEXT_BYTES: usize = 128;
+
 /// What a batch's own request was found to be.
 #[derive(Clone, Debug)]
 pub struct Outer {
@@ -97,15 +100,16 @@ pub fn rewrite(
 /// Bytes beyond the `Content-Length` of a batch, for what its body may grow when it is rewritten: the
 /// headers go to Kinto before the body is known, and spaces fill what was not needed.
 ///
-/// An identity is shorter than the token that it replaces; it is extra beside a token that stays, a header
-/// of another scheme, or an empty one, and where a sub-request is who the batch is and not who `defaults` are.
+/// An identity is most often shorter than the token that it replaces; it is extra beside a token that stays, a header of
+/// another scheme, or an empty one, and where many sub-requests have it from one token. For a batch that grows even more,
+/// see [`Refusal::TooLong`].
 #[must_use]
 pub fn growth(gate: &Gate, content_length: usize, outer: &Outer) -> usize {
     let config = gate.config();
     // {"name":"value"}: a name needs no escapes.
     let size = |name: &str, value: &str| {
         let value = serde_json::to_string(value).map_or(0, |value| value.len());
-        name.len().saturating_add(value).saturating_add(5)
+        name.len().saturating_add(value.max(USUAL_TEXT_BYTES)).saturating_add(5)
     };
     let users = [config.failures.unauthorized.as_ref(), outer.outcome.user_id()];
     let users = users.into_iter().flatten().map(UserId::as_str).chain([NOBODY]);

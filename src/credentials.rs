@@ -110,7 +110,7 @@ impl Place {
         match self {
             Self::Header { .. } => None,
             Self::Cookie(name) => {
-                let pairs = cookies(value).filter(|pair| split_once(pair, b'=').0 != name.as_bytes());
+                let pairs = cookies(value).filter(|pair| cookie(pair).0 != name.as_bytes());
                 let kept = pairs.collect::<Vec<_>>().join(&b"; "[..]);
                 (!kept.is_empty()).then_some(kept)
             }
@@ -133,8 +133,7 @@ impl Place {
             Self::Header { name, schemes } => find_in_header(request.values(name), schemes),
             Self::Cookie(name) => {
                 let fields: Vec<Cow<'_, [u8]>> = request.values("cookie").collect();
-                let cookies =
-                    fields.iter().flat_map(|field| cookies(field)).map(|pair| split_once(pair, b'='));
+                let cookies = fields.iter().flat_map(|field| cookies(field)).map(cookie);
                 let named = cookies.filter(|(other, _)| *other == name.as_bytes());
                 same(named.map(|(_, value)| value), |value| Some(value.to_vec()))
             }
@@ -205,6 +204,12 @@ fn same<'v>(
 /// The pieces of a cookie field, each `name=value` as it was written.
 fn cookies(field: &[u8]) -> impl Iterator<Item = &[u8]> {
     field.split(|byte| *byte == b';').map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty())
+}
+
+/// The name and the value of a cookie. WebOb takes white space around `=` (`webob/cookies.py`), which RFC 6265 has not.
+fn cookie(pair: &[u8]) -> (&[u8], &[u8]) {
+    let (name, value) = split_once(pair, b'=');
+    (name.trim_ascii_end(), value.trim_ascii_start())
 }
 
 /// The pieces of a query, each `name=value` as it was written.
@@ -326,6 +331,9 @@ mod tests {
             (&b"jwt=a.b.c"[..], token(b"a.b.c"), None),
             (b"x=1; jwt=a.b.c; y=\"2\"", token(b"a.b.c"), Some(&b"x=1; y=\"2\""[..])),
             (b"x=1;jwt=a.b.c", token(b"a.b.c"), Some(b"x=1")),
+            (b"x=1; jwt =a.b.c", token(b"a.b.c"), Some(b"x=1")),
+            (b"jwt = a.b.c; jwt=a.b.c", token(b"a.b.c"), None),
+            (b"jwt=a.b.c; jwt\t=d.e.f", MULTIPLE, None),
             (b"jwt=a.b.c; jwt=a.b.c", token(b"a.b.c"), None),
             (b"jwt=a.b.c; jwt=d.e.f", MULTIPLE, None),
             (b"JWT=a.b.c", NONE, Some(b"JWT=a.b.c")),

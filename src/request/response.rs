@@ -3,6 +3,7 @@
 use log::error;
 
 use crate::answer::Answer;
+use crate::batch::utf_8_media_type;
 use crate::gate::Gate;
 use crate::host::{Body, Fields, Host};
 use crate::splice::Splicer;
@@ -16,10 +17,12 @@ pub(super) fn check_answer(gate: &Gate, host: &impl Host, splicer: Splicer, end_
         // Of the whole batch, as without this filter: it holds no entries.
         return Ok((Flow::Continue, State::Done));
     }
-    let is_plain =
-        field("content-encoding")?.is_none_or(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"identity"));
-    let content_type = field("content-type")?.unwrap_or_default();
-    if end_of_stream || !is_plain || !content_type.to_ascii_lowercase().starts_with(b"application/json") {
+    let media_type = field("content-type")?.unwrap_or_default();
+    let is_json =
+        utf_8_media_type(&media_type).is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/json"));
+    let coding = field("content-encoding")?.unwrap_or_default();
+    let is_plain = coding.is_empty() || coding.trim_ascii().eq_ignore_ascii_case(b"identity");
+    if end_of_stream || !is_plain || !is_json {
         return unreadable(gate, host);
     }
     host.set_field(Fields::ResponseHeaders, "content-length", None)?;

@@ -385,7 +385,7 @@ fn a_batch_that_outgrows_the_length_that_was_announced_is_refused() {
     let headers: serde_json::Map<_, _> = (0..40).map(|n| (format!("X-{n}"), json!("long"))).collect();
     let own = rs256(&json!({"sub": "alice", "long": "x".repeat(2000)}));
     let own = json!({"path": "/v1/", "headers": {"Authorization": format!("JWT {own}")}});
-    for (count, refused) in [(1, true), (0, false)] {
+    for (count, refused) in [(25, true), (0, false)] {
         let body = json!({"requests": vec![&own; count]}).to_string();
         let sent = Sent {
             name: "long claims",

@@ -262,6 +262,8 @@ fn an_answer_that_cannot_be_put_together_is_an_error_and_nothing_is_shifted() {
         ("as Kinto sends it", plain("", list(2))),
         ("with trailers", chunked(&list(2), "X-Checksum: 1\r\n")),
         ("identity", plain("Content-Encoding: identity\r\n", list(2))),
+        ("no coding", plain("Content-Encoding: \r\n", list(2))),
+        ("in UTF-8", plain("", list(2)).replace_text("application/json", "application/json; charset=UTF-8")),
     ] {
         in_order(post(answering(move || answer.clone())).expect(what), what);
     }
@@ -271,6 +273,11 @@ fn an_answer_that_cannot_be_put_together_is_an_error_and_nothing_is_shifted() {
         ("twice encoded", plain("Content-Encoding: identity, br\r\n", list(2))),
         ("no body", plain("", String::new())),
         ("no JSON", plain("", list(2)).replace_text("application/json", "text/html")),
+        ("another JSON", plain("", list(2)).replace_text("application/json", "application/jsonx")),
+        (
+            "in UTF-16",
+            plain("", list(2)).replace_text("application/json", "application/json; charset=utf-16"),
+        ),
     ] {
         let answer = post(answering(move || answer.clone())).expect(what);
         assert_eq!((answer.status, answer.json()["code"].clone()), (502, json!(502)), "{what}");

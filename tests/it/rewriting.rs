@@ -240,7 +240,7 @@ fn a_batch_grows_no_more_than_was_announced() {
         json!({"forwardToken": true}),
         json!({"claimsToHeaders": {"X-A": "a", "X-B": "b"}, "userIdHeader": format!("userId-{}", "0".repeat(32))}),
         json!({"batch": {"maxRequests": 100}}),
-        json!({"from": [{"header": "Authorization", "schemes": ["JWT"]}, {"cookie": "t"}], "claimsToHeaders": {"X-Sub": "sub"}}),
+        json!({"from": [{"header": "Authorization", "schemes": ["JWT"]}, {"cookie": "t"}, {"query": "t"}], "claimsToHeaders": {"X-Sub": "sub"}}),
     ] {
         let gate = gate(&with(settings.clone()));
         let count = gate.config().batch.max_requests;
@@ -251,6 +251,7 @@ fn a_batch_grows_no_more_than_was_announced() {
             json!({"path": "/v1", "headers": {"authorization": "JWT a"}}),
             json!({"path": "/v1", "headers": {"authorization": jwt("bob")}}),
             json!({"path": "/v1", "headers": {"Cookie": "x=1"}}),
+            json!({}),
         ] {
             let bobs = rs256(&json!({"sub": "bob"}));
             for defaults in [
@@ -258,7 +259,12 @@ fn a_batch_grows_no_more_than_was_announced() {
                 json!({"path": "/v1"}),
                 json!({"headers": {"authorization": "x"}}),
                 json!({"headers": {"Cookie": format!("t={bobs}")}}),
+                json!({"path": format!("/v1/?t={}", rs256(&json!({"sub": "auth0|507f1f77bcf86cd799439011@clients-of-a-tenant"})))}),
             ] {
+                // A sub-request has a path, from wherever.
+                if request.get("path").is_none() && defaults.get("path").is_none() {
+                    continue;
+                }
                 let body = json!({"defaults": defaults, "requests": vec![&request; count]}).to_string();
                 for outer in
                     [String::new(), jwt("alice"), jwt(&"\"long\\".repeat(50)), "JWT a.b.c".to_owned()]
