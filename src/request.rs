@@ -18,7 +18,7 @@ use crate::host::{Fields, Host, HostError};
 use crate::rejection::Rejection;
 use crate::splice::Splicer;
 use body::decide_body;
-use headers::{decide_headers, strip, strip_headers};
+use headers::{decide_again, strip, take_headers};
 use response::{check_answer, splice_body};
 
 /// What the proxy does after a callback.
@@ -93,8 +93,7 @@ impl HttpRequest {
     /// The header section of the request has come; with `end_of_stream` it is all.
     pub fn on_headers(&mut self, gate: &Gate, host: &impl Host, end_of_stream: bool) -> Flow {
         let next = match self.take() {
-            State::New => strip_headers(gate, host, end_of_stream)
-                .and_then(|()| decide_headers(gate, host, end_of_stream, true)),
+            State::New => take_headers(gate, host, end_of_stream),
             _ => Err(HostError("callback_order")),
         };
         self.settle(gate, host, next)
@@ -121,7 +120,9 @@ impl HttpRequest {
     /// The trailer section of the request has come, which ends the body: no body callback has said so.
     pub fn on_trailers(&mut self, gate: &Gate, host: &impl Host) -> Flow {
         let state = self.take();
-        let next = strip(gate, host, Fields::RequestTrailers).and_then(|_| match state {
+        let list = Fields::RequestTrailers;
+        let stripped = host.fields(list).and_then(|fields| strip(gate, host, list, &fields));
+        let next = stripped.and_then(|_| match state {
             State::New => Err(HostError("callback_order")),
             State::AwaitingKeys(At::Headers { end_of_stream, .. }) => {
                 let at = At::Headers { end_of_stream, arrived: Arrived::All };
@@ -138,7 +139,7 @@ impl HttpRequest {
     pub fn resume(&mut self, gate: &Gate, host: &impl Host) {
         let next = match self.take() {
             State::AwaitingKeys(At::Headers { end_of_stream, arrived }) => {
-                decide_headers(gate, host, end_of_stream, false).and_then(|next| match (next, arrived) {
+                decide_again(gate, host, end_of_stream).and_then(|next| match (next, arrived) {
                     ((_, State::Batch(batch)), Arrived::All) => {
                         decide_body(gate, host, batch, usize::MAX, true)
                     }

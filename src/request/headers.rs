@@ -11,8 +11,38 @@ use crate::host::{Fields, Host, HostError, RequestHeaders, Wait};
 
 use super::{Arrived, At, Batch, Flow, Next, State, answered, refuse, report};
 
+/// Strips the headers of a request, and decides on it by them.
+pub(super) fn take_headers(gate: &Gate, host: &impl Host, end_of_stream: bool) -> Next {
+    let headers = read_headers(gate, host, end_of_stream)?;
+    strip_headers(gate, host, &headers, end_of_stream)?;
+    decide_headers(gate, host, &headers, end_of_stream, true)
+}
+
+/// Decides on a request by its headers when its wait for keys is over.
+pub(super) fn decide_again(gate: &Gate, host: &impl Host, end_of_stream: bool) -> Next {
+    let headers = read_headers(gate, host, end_of_stream)?;
+    decide_headers(gate, host, &headers, end_of_stream, false)
+}
+
+fn read_headers<'h, H: Host>(
+    gate: &Gate,
+    host: &'h H,
+    end_of_stream: bool,
+) -> Result<RequestHeaders<'h, H>, HostError> {
+    if names_say_all(gate, end_of_stream) {
+        Ok(RequestHeaders::by_name(host))
+    } else {
+        RequestHeaders::whole(host)
+    }
+}
+
 /// Removes whatever the client says of its identity from the headers of a request.
-pub(super) fn strip_headers(gate: &Gate, host: &impl Host, end_of_stream: bool) -> Result<(), HostError> {
+fn strip_headers<H: Host>(
+    gate: &Gate,
+    host: &H,
+    headers: &RequestHeaders<'_, H>,
+    end_of_stream: bool,
+) -> Result<(), HostError> {
     let removed = if names_say_all(gate, end_of_stream) {
         let mut removed = 0_usize;
         for header in gate.config().own_headers() {
@@ -23,7 +53,7 @@ pub(super) fn strip_headers(gate: &Gate, host: &impl Host, end_of_stream: bool) 
         }
         removed
     } else {
-        strip(gate, host, Fields::RequestHeaders)?
+        strip(gate, host, Fields::RequestHeaders, headers.all())?
     };
     if removed > 0 {
         let removed = u64::try_from(removed).unwrap_or(u64::MAX);
@@ -34,9 +64,14 @@ pub(super) fn strip_headers(gate: &Gate, host: &impl Host, end_of_stream: bool) 
 
 /// Removes whatever the client says of its identity from a list of fields, in every spelling; returns how many there
 /// were.
-pub(super) fn strip(gate: &Gate, host: &impl Host, list: Fields) -> Result<usize, HostError> {
+pub(super) fn strip(
+    gate: &Gate,
+    host: &impl Host,
+    list: Fields,
+    fields: &[(String, Vec<u8>)],
+) -> Result<usize, HostError> {
     let mut removed = 0_usize;
-    for (name, _) in host.fields(list)?.iter().filter(|(name, _)| gate.config().is_ours(name)) {
+    for (name, _) in fields.iter().filter(|(name, _)| gate.config().is_ours(name)) {
         host.set_field(list, name, None)?;
         removed = removed.saturating_add(1);
     }
@@ -49,14 +84,14 @@ fn names_say_all(gate: &Gate, end_of_stream: bool) -> bool {
     end_of_stream && gate.config().own_headers().all(|header| header.has_one_spelling())
 }
 
-/// Decides on a request by its headers.
-pub(super) fn decide_headers(gate: &Gate, host: &impl Host, end_of_stream: bool, may_wait: bool) -> Next {
-    let headers = if names_say_all(gate, end_of_stream) {
-        RequestHeaders::by_name(host)
-    } else {
-        RequestHeaders::whole(host)?
-    };
-    let mut decision = decide(gate, host, &headers)?;
+fn decide_headers<H: Host>(
+    gate: &Gate,
+    host: &H,
+    headers: &RequestHeaders<'_, H>,
+    end_of_stream: bool,
+    may_wait: bool,
+) -> Next {
+    let mut decision = decide(gate, host, headers)?;
     if let Some(policy) = decision.awaits.filter(|_| may_wait) {
         match host.wait(policy)? {
             Wait::Granted => {
@@ -64,24 +99,23 @@ pub(super) fn decide_headers(gate: &Gate, host: &impl Host, end_of_stream: bool,
                 return Ok((Flow::Pause, State::AwaitingKeys(at)));
             }
             Wait::Needless => {}
-            Wait::NoRoom => decision = gate.without_room(decision, &headers),
+            Wait::NoRoom => decision = gate.without_room(decision, headers),
         }
     }
-    remove_tokens(host, &decision.remove, &headers)?;
+    remove_tokens(host, &decision.remove, headers)?;
     write_identity(gate, host, &decision.outcome)?;
 
     let target = match end_of_stream {
         true => Target::Other,
         false => target(&headers.first(":method"), &headers.first(":path")),
     };
-    let has_origin = !headers.first("origin").is_empty();
     headers.check()?;
     match target {
-        Target::Unclear => return refuse(gate, host, Refusal::Unclear, has_origin),
+        Target::Unclear => return refuse(gate, host, Refusal::Unclear, has_origin(headers)?),
         // A batch asks nothing of Kinto itself: its sub-requests may be rejected, each for itself.
         Target::Batch(prefix) if !decision.lacks_keys() => {
-            let outer = Outer::new(decision, prefix);
-            return begin_batch(gate, host, &headers, outer, has_origin)?
+            let (outer, has_origin) = (Outer::new(decision, prefix), has_origin(headers)?);
+            return begin_batch(gate, host, headers, outer, has_origin)?
                 .or_else(|refusal| refuse(gate, host, refusal, has_origin));
         }
         Target::Batch(_) | Target::Other => {}
@@ -91,9 +125,15 @@ pub(super) fn decide_headers(gate: &Gate, host: &impl Host, end_of_stream: bool,
         host.note_reason(rejection.code());
     }
     match &decision.outcome {
-        Outcome::Rejected(answer) => answered(host, answer, has_origin),
+        Outcome::Rejected(answer) => answered(host, answer, has_origin(headers)?),
         _ => Ok((Flow::Continue, State::Done)),
     }
+}
+
+/// Whether it is a page in a browser that asks.
+fn has_origin<H: Host>(headers: &RequestHeaders<'_, H>) -> Result<bool, HostError> {
+    let has_origin = !headers.first("origin").is_empty();
+    headers.check().map(|()| has_origin)
 }
 
 fn decide<'g, H: Host>(
