@@ -14,12 +14,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use kinto_jwt_filter::batch_body::{Outer, UnknownKeys, rewrite};
-use kinto_jwt_filter::batch_path::is_batch;
-use kinto_jwt_filter::config::Config;
-use kinto_jwt_filter::credentials::Request;
-use kinto_jwt_filter::gate::Gate;
-use kinto_jwt_filter::token::Token;
+use kinto_jwt_filter::{
+    BatchRequest, Gate, Request, Token, UnknownKeys, is_batch, parse_config, rewrite_batch,
+};
 use serde_json::json;
 
 #[allow(dead_code, reason = "the tests need more of it")]
@@ -43,7 +40,7 @@ fn settings(alg: &str, key: &str, max_entries: u32) -> Vec<u8> {
 }
 
 fn gate(alg: &str, key: &str, max_entries: u32) -> Gate {
-    Gate::new(Config::parse(&settings(alg, key, max_entries)).unwrap())
+    Gate::new(parse_config(&settings(alg, key, max_entries), None).unwrap())
 }
 
 fn token(alg: &str, key: &str) -> String {
@@ -53,7 +50,7 @@ fn token(alg: &str, key: &str) -> String {
 
 fn configuration(c: &mut Criterion) {
     let settings = settings("RS256", "rsa", 10_000);
-    c.bench_function("Config::parse", |b| b.iter(|| Config::parse(black_box(&settings)).unwrap()));
+    c.bench_function("Config::parse", |b| b.iter(|| parse_config(black_box(&settings), None).unwrap()));
 }
 
 fn parsing(c: &mut Criterion) {
@@ -87,7 +84,8 @@ fn decisions(c: &mut Criterion) {
 fn batches(c: &mut Criterion) {
     let gate = gate("RS256", "rsa", 10_000);
     let header = format!("JWT {}", token("RS256", "rsa"));
-    let outer = Outer::new(gate.decide(&OneField("authorization", header.as_bytes()), NOW), "/v1".to_owned());
+    let outer =
+        BatchRequest::new(gate.decide(&OneField("authorization", header.as_bytes()), NOW), "/v1".to_owned());
     let plain = json!({"method": "GET", "path": "/v1/"});
     let own_token = json!({"method": "GET", "path": "/v1/", "headers": {"Authorization": header}});
     for (name, request) in [("rewrite_batch", plain), ("rewrite_batch, own tokens", own_token)] {
@@ -95,7 +93,9 @@ fn batches(c: &mut Criterion) {
         for count in [1, 10, 25] {
             let body = json!({"requests": vec![&request; count]}).to_string().into_bytes();
             group.bench_with_input(BenchmarkId::from_parameter(count), &body, |b, body| {
-                b.iter(|| rewrite(&gate, black_box(body), &outer, NOW, UnknownKeys::AreInvalid).unwrap());
+                b.iter(|| {
+                    rewrite_batch(&gate, black_box(body), &outer, NOW, UnknownKeys::AreInvalid).unwrap()
+                });
             });
         }
     }

@@ -144,7 +144,7 @@ impl Refusal {
 ///
 /// # Errors
 /// Kinto would read the body in another way than this filter does.
-pub fn check_representation(headers: &[(String, Vec<u8>)]) -> Result<(), Refusal> {
+pub(crate) fn check_representation(headers: &[(String, Vec<u8>)]) -> Result<(), Refusal> {
     for (name, value) in headers {
         match name.as_str() {
             // Kinto's batch view takes no other (`CONTENT_TYPES` in `kinto/core/resource/viewset.py`).

@@ -29,7 +29,7 @@ const USUAL_TEXT_BYTES: usize = 128;
 
 /// What a batch's own request was found to be.
 #[derive(Clone, Debug)]
-pub struct Outer {
+pub struct BatchRequest {
     /// As whom it is forwarded.
     pub outcome: Outcome,
     /// Why not as its token's user; each sub-request that brings none shares it.
@@ -39,7 +39,7 @@ pub struct Outer {
     pub prefix: String,
 }
 
-impl Outer {
+impl BatchRequest {
     /// A batch's request by its decision and its prefix.
     #[must_use]
     pub fn new(decision: Decision<'_>, prefix: String) -> Self {
@@ -78,7 +78,7 @@ pub enum UnknownKeys {
 pub fn rewrite(
     gate: &Gate,
     body: &[u8],
-    outer: &Outer,
+    outer: &BatchRequest,
     now: NumericDate,
     unknown_keys: UnknownKeys,
 ) -> Result<Rewritten, Refusal> {
@@ -104,7 +104,7 @@ pub fn rewrite(
 /// another scheme, or an empty one, and where many sub-requests have it from one token. For a batch that grows even more,
 /// see [`Refusal::TooLong`].
 #[must_use]
-pub fn growth(gate: &Gate, content_length: usize, outer: &Outer) -> usize {
+pub fn growth(gate: &Gate, content_length: usize, outer: &BatchRequest) -> usize {
     let config = gate.config();
     // {"name":"value"}: a name needs no escapes.
     let size = |name: &str, value: &str| {
@@ -159,7 +159,7 @@ struct Inherited<'g> {
 
 struct Rewriter<'g> {
     gate: &'g Gate,
-    outer: &'g Outer,
+    outer: &'g BatchRequest,
     now: NumericDate,
     unknown_keys: UnknownKeys,
     /// The places in headers where a token may be, each with the header's WSGI key.
@@ -174,7 +174,7 @@ struct Rewriter<'g> {
 }
 
 impl<'g> Rewriter<'g> {
-    fn new(gate: &'g Gate, outer: &'g Outer, now: NumericDate, unknown_keys: UnknownKeys) -> Self {
+    fn new(gate: &'g Gate, outer: &'g BatchRequest, now: NumericDate, unknown_keys: UnknownKeys) -> Self {
         let places = gate.config().places().into_iter();
         let (query_places, places): (Vec<_>, Vec<_>) =
             places.partition(|place| matches!(place, Place::Query(_)));

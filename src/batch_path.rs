@@ -16,7 +16,7 @@ const OTHER_METHODS: [&[u8]; 7] = [b"GET", b"HEAD", b"PUT", b"PATCH", b"DELETE",
 
 /// Where a request with a body goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub(crate) enum Target {
     /// To another endpoint than the batch endpoint.
     Other,
     /// To the batch endpoint below this prefix, such as `/v1`.
@@ -30,7 +30,7 @@ pub enum Target {
 /// A path leads to the batch endpoint if its last segment is `batch`, so that a prefix that the route cuts off
 /// opens no way around.
 #[must_use]
-pub fn target(method: &[u8], path: &[u8]) -> Target {
+pub(crate) fn target(method: &[u8], path: &[u8]) -> Target {
     if OTHER_METHODS.contains(&method) {
         return Target::Other;
     }

@@ -7,7 +7,7 @@ use crate::json;
 use crate::rejection::Rejection;
 
 /// Seconds since 1970-01-01T00:00:00Z, leap seconds ignored (RFC 7519 section 2, `NumericDate`).
-pub type NumericDate = u64;
+pub(crate) type NumericDate = u64;
 
 /// The claims of a token whose signature was verified.
 ///
@@ -24,7 +24,7 @@ pub struct Admitted {
 
 /// When claims are valid: what must be checked again each time that they are used.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Validity {
+pub(crate) struct Validity {
     iat: Option<NumericDate>,
     nbf: Option<NumericDate>,
     exp: Option<NumericDate>,

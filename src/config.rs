@@ -69,59 +69,6 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the bytes that Envoy hands the plugin, in each form that an operator can write:
-    /// a `google.protobuf.Struct` (native YAML; it arrives as binary protobuf), or JSON text
-    /// (`StringValue`, `BytesValue`, Istio's `pluginConfig`).
-    ///
-    /// # Errors
-    /// The first setting that is wrong.
-    pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
-        Self::parse_with_host(bytes, None)
-    }
-
-    /// Reads the configuration for a host that may lend its cryptography.
-    ///
-    /// # Errors
-    /// The first setting that is wrong.
-    pub fn parse_with_host(bytes: &[u8], host: Option<HostVerify>) -> Result<Self, ConfigError> {
-        let mut settings = Settings(read(bytes)?);
-        settings.refuse_unknown(&all_settings())?;
-        let charset = charset(&mut settings)?;
-        let mut reader = policy_settings::Reader::new(host, charset);
-        let mut policies = Vec::new();
-        match settings.take("policies") {
-            None => policies.push(reader.read("default", &mut settings)?),
-            Some(list) => {
-                let defaults = settings.split_off(&POLICY_SETTINGS);
-                for (name, mut settings) in policy_list(list, &defaults)? {
-                    let policy = reader.read(&name, &mut settings).map_err(|e| e.within(&name))?;
-                    policies.push(policy);
-                }
-            }
-        }
-        let policy_settings::Reader { claim_headers, warnings, .. } = reader;
-        for (number, policy) in policies.iter_mut().enumerate() {
-            policy.number = number;
-            // Headers that only later policies fill.
-            policy.header_claims.resize(claim_headers.len(), None);
-        }
-        let identity_header = identity_header(&mut settings)?;
-        let config = Self {
-            failures: failures(&mut settings, &policies, charset)?,
-            policies,
-            usual_header: (!identity_header.is_spelled(USER_ID_HEADER))
-                .then(|| IdentityHeader::new(USER_ID_HEADER.to_owned())),
-            identity_header,
-            claim_headers,
-            forward_token: settings.bool("forwardToken", false)?,
-            token_cache: token_cache(&mut settings)?,
-            batch: batch(&mut settings)?,
-            warnings,
-        };
-        config.check_headers()?;
-        Ok(config)
-    }
-
     /// Every place where a token may be, of all policies, each once.
     #[must_use]
     pub fn places(&self) -> Vec<&Place> {
@@ -179,6 +126,51 @@ impl Config {
             None => Ok(()),
         }
     }
+}
+
+/// Reads the bytes that Envoy hands the plugin, in each form that an operator can write:
+/// a `google.protobuf.Struct` (native YAML; it arrives as binary protobuf), or JSON text
+/// (`StringValue`, `BytesValue`, Istio's `pluginConfig`). `host` may lend its cryptography.
+///
+/// # Errors
+/// The first setting that is wrong.
+pub fn parse(bytes: &[u8], host: Option<HostVerify>) -> Result<Config, ConfigError> {
+    let mut settings = Settings(read(bytes)?);
+    settings.refuse_unknown(&all_settings())?;
+    let charset = charset(&mut settings)?;
+    let mut reader = policy_settings::Reader::new(host, charset);
+    let mut policies = Vec::new();
+    match settings.take("policies") {
+        None => policies.push(reader.read("default", &mut settings)?),
+        Some(list) => {
+            let defaults = settings.split_off(&POLICY_SETTINGS);
+            for (name, mut settings) in policy_list(list, &defaults)? {
+                let policy = reader.read(&name, &mut settings).map_err(|e| e.within(&name))?;
+                policies.push(policy);
+            }
+        }
+    }
+    let policy_settings::Reader { claim_headers, warnings, .. } = reader;
+    for (number, policy) in policies.iter_mut().enumerate() {
+        policy.number = number;
+        // Headers that only later policies fill.
+        policy.header_claims.resize(claim_headers.len(), None);
+    }
+    let identity_header = identity_header(&mut settings)?;
+    let config = Config {
+        failures: failures(&mut settings, &policies, charset)?,
+        policies,
+        usual_header: (!identity_header.is_spelled(USER_ID_HEADER))
+            .then(|| IdentityHeader::new(USER_ID_HEADER.to_owned())),
+        identity_header,
+        claim_headers,
+        forward_token: settings.bool("forwardToken", false)?,
+        token_cache: token_cache(&mut settings)?,
+        batch: batch(&mut settings)?,
+        warnings,
+    };
+    config.check_headers()?;
+    Ok(config)
 }
 
 fn all_settings() -> Vec<&'static str> {

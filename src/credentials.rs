@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::rejection::Rejection;
 
 /// A longer token is invalid and is not parsed: no issuer makes one, and parsing costs.
-pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
+pub(crate) const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// What a request says. The filter asks Envoy, a batch reads its own body, a test has a list.
 pub trait Request {

@@ -14,7 +14,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, LogLevel};
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::gate::Gate;
 use crate::host::{HostError, Wait};
 use crate::numbers::FROM_THE_START;
@@ -137,7 +137,7 @@ impl RootContext for Root {
             proxy_wasm::set_log_level(level);
         }
         let configuration = self.get_plugin_configuration().unwrap_or_default();
-        match Config::parse_with_host(&configuration, Some(host::verify_signature)) {
+        match config::parse(&configuration, Some(host::verify_signature)) {
             Ok(config) => {
                 self.metrics.add(FROM_THE_START.map(|name| (name.to_owned(), 0)).into());
                 report(&config, &mut self.metrics);

@@ -15,7 +15,7 @@ use crate::token::Token;
 pub(crate) type NamedAlgorithm = (&'static str, Algorithm);
 
 /// The names that `algorithm` may have: RFC 7518 section 3.1 without `none` and ES512, and RFC 8037.
-pub const ALGORITHMS: [(&str, Algorithm); 12] = [
+pub(crate) const ALGORITHMS: [(&str, Algorithm); 12] = [
     ("RS256", Algorithm::RS256),
     ("RS384", Algorithm::RS384),
     ("RS512", Algorithm::RS512),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::rejection::Rejection;
 
 /// Counters that are there from the start: what appears with its first count has no increase for Prometheus.
-pub const FROM_THE_START: [&str; 11] = [
+pub(crate) const FROM_THE_START: [&str; 11] = [
     "decisions.outcome.user.reason.none",
     "cache_lookups.result.hit",
     "cache_lookups.result.miss",

@@ -11,7 +11,7 @@ const FIRST_RETRY: u64 = 1_000;
 
 /// What the workers of one Envoy know together of one key set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Progress {
+pub(crate) struct Progress {
     /// Counts the key sets that were taken; 0 is none yet.
     pub generation: u64,
     /// When the issuer last gave a good answer.
@@ -31,20 +31,20 @@ pub struct Progress {
 impl Progress {
     /// Whether to ask now. `wanted`: a request has a token that another key set might verify.
     #[must_use]
-    pub fn is_due(&self, remote: &RemoteJwks, wanted: bool, now: u64) -> bool {
+    pub(crate) fn is_due(&self, remote: &RemoteJwks, wanted: bool, now: u64) -> bool {
         !self.is_asking(remote, now)
             && (reached(self.due, remote.refresh, now) || (wanted && self.is_cool(remote, now)))
     }
 
     /// Whether a fetch is under way or may start, so that it is worth a request's while to wait.
     #[must_use]
-    pub fn is_promising(&self, remote: &RemoteJwks, now: u64) -> bool {
+    pub(crate) fn is_promising(&self, remote: &RemoteJwks, now: u64) -> bool {
         self.is_asking(remote, now) || reached(self.due, remote.refresh, now) || self.is_cool(remote, now)
     }
 
     /// A worker asks. It is the only one until the lease ends, should it die meanwhile.
     #[must_use]
-    pub fn started(&self, remote: &RemoteJwks, now: u64) -> Self {
+    pub(crate) fn started(&self, remote: &RemoteJwks, now: u64) -> Self {
         let (lease, cooled) =
             (now.saturating_add(longest_fetch(remote)), now.saturating_add(remote.cooldown));
         Self { lease, cooled, ..self.clone() }
@@ -53,7 +53,7 @@ impl Progress {
     /// The issuer gave a good answer; `is_new` when it is not what is known. `jitter`, from 0 to 1000, spreads
     /// the next fetches of a fleet over a tenth of the time.
     #[must_use]
-    pub fn succeeded(
+    pub(crate) fn succeeded(
         &self,
         remote: &RemoteJwks,
         is_new: bool,
@@ -77,7 +77,7 @@ impl Progress {
 
     /// The issuer gave no good answer. With keys that work it has time; without any each second counts.
     #[must_use]
-    pub fn failed(&self, remote: &RemoteJwks, now: u64) -> Self {
+    pub(crate) fn failed(&self, remote: &RemoteJwks, now: u64) -> Self {
         let (first, longest) = if self.generation == 0 {
             (FIRST_RETRY, remote.cooldown.max(FIRST_RETRY))
         } else {

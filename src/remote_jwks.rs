@@ -78,7 +78,7 @@ impl std::fmt::Display for RemoteJwks {
 
 /// An answer of the issuer's, as far as it came.
 #[derive(Debug, Default)]
-pub struct Fetched {
+pub(crate) struct Fetched {
     /// The HTTP status; `None` when there was no answer in time.
     pub status: Option<u16>,
     /// `Cache-Control`
@@ -91,7 +91,7 @@ pub struct Fetched {
 
 /// Why an answer is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FetchFault {
+pub(crate) enum FetchFault {
     /// No answer: the issuer is down, or slower than `timeoutSeconds`.
     NoAnswer,
     /// Envoy has no cluster of that name.
@@ -115,7 +115,7 @@ pub enum FetchFault {
 impl FetchFault {
     /// A stable name for metrics.
     #[must_use]
-    pub const fn code(self) -> &'static str {
+    pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::NoAnswer => "no_answer",
             Self::NoCluster => "no_cluster",
@@ -155,7 +155,7 @@ impl Fetched {
     ///
     /// # Errors
     /// Why it is not one.
-    pub fn json(&self, max_bytes: usize) -> Result<Value, FetchFault> {
+    pub(crate) fn json(&self, max_bytes: usize) -> Result<Value, FetchFault> {
         match self.status {
             None => Err(FetchFault::NoAnswer),
             Some(200) if self.size > max_bytes => Err(FetchFault::TooLarge),
@@ -167,7 +167,7 @@ impl Fetched {
 
     /// Milliseconds that the answer may be kept, if it says so (RFC 9111 section 5.2.2.1).
     #[must_use]
-    pub fn max_age(&self) -> Option<u64> {
+    pub(crate) fn max_age(&self) -> Option<u64> {
         let text = std::str::from_utf8(&self.cache_control).ok()?;
         let seconds = text.split(',').find_map(|directive| {
             let (name, value) = directive.trim().split_once('=')?;
@@ -181,7 +181,7 @@ impl Fetched {
 ///
 /// # Errors
 /// The metadata is another issuer's, or leads to another host: this filter believes the configured one only.
-pub fn jwks_address(metadata: &Value, issuer: &str, from: &Address) -> Result<Address, FetchFault> {
+pub(crate) fn jwks_address(metadata: &Value, issuer: &str, from: &Address) -> Result<Address, FetchFault> {
     let text = |name| metadata.get(name).and_then(Value::as_str);
     if text("issuer") != Some(issuer) {
         return Err(FetchFault::Discovery);

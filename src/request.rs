@@ -12,7 +12,7 @@ use log::{debug, error, info};
 
 use crate::answer::Answer;
 use crate::batch::Refusal;
-use crate::batch_body::Outer;
+use crate::batch_body::BatchRequest;
 use crate::gate::Gate;
 use crate::host::{Fields, Host, HostError};
 use crate::rejection::Rejection;
@@ -73,7 +73,7 @@ enum Arrived {
 
 #[derive(Debug)]
 struct Batch {
-    outer: Outer,
+    outer: BatchRequest,
     /// Envoy hands out no header once it has passed it on.
     has_origin: bool,
     content_length: Option<usize>,

@@ -9,7 +9,7 @@ const START: &[u8] = br#"{"responses":["#;
 
 /// Puts entries into the list of an answer that comes in pieces.
 #[derive(Debug)]
-pub struct Splicer {
+pub(crate) struct Splicer {
     /// The entries to put in, each with its place in the whole list, in order.
     entries: std::vec::IntoIter<(usize, Value)>,
     next: Option<(usize, Value)>,
@@ -38,12 +38,12 @@ enum At {
 
 /// The answer is not what Kinto sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotKintos;
+pub(crate) struct NotKintos;
 
 impl Splicer {
     /// Puts these entries, in the order of their places, between `expected` ones of Kinto's.
     #[must_use]
-    pub fn new(entries: Vec<(usize, Value)>, expected: usize) -> Self {
+    pub(crate) fn new(entries: Vec<(usize, Value)>, expected: usize) -> Self {
         let mut entries = entries.into_iter();
         Self { next: entries.next(), entries, expected, begun: 0, at: At::Start(0) }
     }
@@ -53,7 +53,7 @@ impl Splicer {
     /// # Errors
     /// The answer is not a list of as many entries as Kinto was asked for. What was returned before is the start of
     /// an answer, and no more of it may follow.
-    pub fn push(&mut self, piece: &[u8]) -> Result<Vec<u8>, NotKintos> {
+    pub(crate) fn push(&mut self, piece: &[u8]) -> Result<Vec<u8>, NotKintos> {
         let mut out = Vec::with_capacity(piece.len());
         for byte in piece {
             self.step(*byte, &mut out)?;
@@ -63,7 +63,7 @@ impl Splicer {
 
     /// Whether the whole answer has come.
     #[must_use]
-    pub fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.at == At::End
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::batch::{Refusal, check_representation};
-use crate::batch_body::{self, Outer};
+use crate::batch_body::{self, BatchRequest};
 use crate::batch_path::{Target, target};
 use crate::credentials::{Place, Request};
 use crate::gate::{Decision, Gate, Outcome};
@@ -114,7 +114,7 @@ fn decide_headers<H: Host>(
         Target::Unclear => return refuse(gate, host, Refusal::Unclear, has_origin(headers)?),
         // A batch asks nothing of Kinto itself: its sub-requests may be rejected, each for itself.
         Target::Batch(prefix) if !decision.lacks_keys() => {
-            let (outer, has_origin) = (Outer::new(decision, prefix), has_origin(headers)?);
+            let (outer, has_origin) = (BatchRequest::new(decision, prefix), has_origin(headers)?);
             return begin_batch(gate, host, headers, outer, has_origin)?
                 .or_else(|refusal| refuse(gate, host, refusal, has_origin));
         }
@@ -200,7 +200,7 @@ fn begin_batch<H: Host>(
     gate: &Gate,
     host: &H,
     headers: &RequestHeaders<'_, H>,
-    outer: Outer,
+    outer: BatchRequest,
     has_origin: bool,
 ) -> Result<Result<(Flow, State), Refusal>, HostError> {
     let first = |name| headers.values(name).next();

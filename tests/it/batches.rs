@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kinto_jwt_filter::batch_path::is_batch;
+use kinto_jwt_filter::is_batch;
 use serde_json::{Value, json};
 
 use crate::forgeries::{FORGERY, forgeries, json_type, without_safeguards};

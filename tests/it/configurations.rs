@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use kinto_jwt_filter::config::Config;
+use kinto_jwt_filter::parse_config;
 use serde_json::{Value, json};
 
 use crate::http::{self, authorization};
@@ -236,7 +236,7 @@ fn refused_more() -> Vec<(Value, &'static [&'static str])> {
 fn every_fault_is_named_with_its_remedy() {
     for (settings, words) in refused().into_iter().chain(refused_more()) {
         let message =
-            Config::parse(settings.to_string().as_bytes()).expect_err(&settings.to_string()).to_string();
+            parse_config(settings.to_string().as_bytes(), None).expect_err(&settings.to_string()).to_string();
         for word in words {
             assert!(message.contains(word), "{word:?} is not in: {message}");
         }
@@ -245,7 +245,7 @@ fn every_fault_is_named_with_its_remedy() {
         assert_eq!(message.lines().count(), 1, "{message}");
     }
     for text in ["{", "[]", "public_key: x", "{\"public_key\":\"a\",\"public_key\":\"b\"}", "\u{1}\u{2}"] {
-        let message = Config::parse(text.as_bytes()).unwrap_err().to_string();
+        let message = parse_config(text.as_bytes(), None).unwrap_err().to_string();
         assert!(message.starts_with("the configuration is "), "{message}");
     }
 }

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kinto_jwt_filter::config::Config;
-use kinto_jwt_filter::gate::{Gate, Outcome};
-use kinto_jwt_filter::host_crypto::HostVerify;
-use kinto_jwt_filter::rejection::Rejection;
+use kinto_jwt_filter::{Gate, HostVerify, Outcome, Rejection, parse_config};
 use serde_json::{Map, Value, json};
 
 use crate::http;
@@ -25,7 +22,7 @@ fn the_table_holds_natively() {
     for host in [None, Some(host)] {
         let (mut count, mut wrong) = (0, Vec::new());
         for policy in policies(NOW) {
-            let config = Config::parse_with_host(policy.settings.to_string().as_bytes(), host).unwrap();
+            let config = parse_config(policy.settings.to_string().as_bytes(), host).unwrap();
             let gate = Gate::new(config);
             for case in policy.cases.iter().chain(&policy.cases) {
                 let (outcome, result) = decide(&gate, case, NOW);
@@ -62,7 +59,7 @@ fn a_remembered_token_is_still_checked_for_its_times() {
     let header = format!("JWT {}", rs256(&claims));
     for cache in [json!({}), json!({"maxEntries": 0}), json!({"maxEntries": 1, "maxBytes": 1_000_000})] {
         let settings = json!({"public_key": public_key("rsa"), "leeway": 10, "tokenCache": cache});
-        let gate = Gate::new(Config::parse(settings.to_string().as_bytes()).unwrap());
+        let gate = Gate::new(parse_config(settings.to_string().as_bytes(), None).unwrap());
         for (now, expected) in [
             (NOW, None),
             (NOW + 109, None),

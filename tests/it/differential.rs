@@ -17,7 +17,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use kinto_jwt_filter::batch_path::is_batch;
+use kinto_jwt_filter::is_batch;
 use serde_json::{Value, json};
 
 use crate::forgeries::{json_type, without_safeguards};

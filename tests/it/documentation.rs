@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use kinto_jwt_filter::config::Config;
+use kinto_jwt_filter::parse_config;
 
 use crate::servers::project;
 
@@ -57,7 +57,7 @@ fn every_link_to_a_file_leads_to_one() {
 
 #[test]
 fn the_table_of_settings_is_the_list_of_settings() {
-    let error = Config::parse(br#"{"x":1}"#).unwrap_err().to_string();
+    let error = parse_config(br#"{"x":1}"#, None).unwrap_err().to_string();
     let known = error.rsplit_once("the settings are ").unwrap().1;
     let readme = read("README.md");
     let table = readme.split("\n## Settings\n").nth(1).unwrap().split("\n## ").next().unwrap();

@@ -2,8 +2,7 @@
 
 use std::process::Command;
 
-use kinto_jwt_filter::config::Config;
-use kinto_jwt_filter::gate::Gate;
+use kinto_jwt_filter::{Gate, parse_config};
 use serde_json::{Value, json};
 
 use crate::http;
@@ -20,7 +19,7 @@ fn tokens_of_pyjwt_and_joserfc_are_read() {
     assert_eq!(tokens.len(), 24);
     for minted in tokens {
         let settings = json!({"public_key": minted["public_key"], "algorithm": minted["alg"], "auth_type": "Bearer", "userIdCharset": "latin-1"});
-        let gate = Gate::new(Config::parse(settings.to_string().as_bytes()).unwrap());
+        let gate = Gate::new(parse_config(settings.to_string().as_bytes(), None).unwrap());
         let header = format!("Bearer {}", minted["token"].as_str().unwrap());
         let decision =
             gate.decide(&Case::new("", vec![http::header("Authorization", &header)], Ok("")), now());

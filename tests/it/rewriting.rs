@@ -2,11 +2,9 @@
 
 use std::borrow::Cow;
 
-use kinto_jwt_filter::batch::Refusal;
-use kinto_jwt_filter::batch_body::{self, Outer, Rewritten, UnknownKeys};
-use kinto_jwt_filter::config::Config;
-use kinto_jwt_filter::credentials::Request;
-use kinto_jwt_filter::gate::Gate;
+use kinto_jwt_filter::{
+    BatchRequest, Gate, Refusal, Request, Rewritten, UnknownKeys, batch_growth, parse_config, rewrite_batch,
+};
 use serde_json::{Value, json};
 
 use crate::table::with;
@@ -23,7 +21,7 @@ impl Request for Authorization<'_> {
 }
 
 fn gate(settings: &Value) -> Gate {
-    Gate::new(Config::parse(settings.to_string().as_bytes()).unwrap())
+    Gate::new(parse_config(settings.to_string().as_bytes(), None).unwrap())
 }
 
 fn jwt(user: &str) -> String {
@@ -31,8 +29,8 @@ fn jwt(user: &str) -> String {
 }
 
 fn rewrite(gate: &Gate, outer: &str, body: &str) -> Result<Rewritten, Refusal> {
-    let outer = Outer::new(gate.decide(&Authorization(outer), now()), "/v1".to_owned());
-    batch_body::rewrite(gate, body.as_bytes(), &outer, now(), UnknownKeys::AreInvalid)
+    let outer = BatchRequest::new(gate.decide(&Authorization(outer), now()), "/v1".to_owned());
+    rewrite_batch(gate, body.as_bytes(), &outer, now(), UnknownKeys::AreInvalid)
 }
 
 /// What Kinto gets of a batch that alice sends.
@@ -270,8 +268,9 @@ fn a_batch_grows_no_more_than_was_announced() {
                     [String::new(), jwt("alice"), jwt(&"\"long\\".repeat(50)), "JWT a.b.c".to_owned()]
                 {
                     let written = rewrite(&gate, &outer, &body).unwrap().body.len();
-                    let outer = Outer::new(gate.decide(&Authorization(&outer), now()), "/v1".to_owned());
-                    let announced = body.len() + batch_body::growth(&gate, body.len(), &outer);
+                    let outer =
+                        BatchRequest::new(gate.decide(&Authorization(&outer), now()), "/v1".to_owned());
+                    let announced = body.len() + batch_growth(&gate, body.len(), &outer);
                     assert!(
                         written <= announced,
                         "{settings}: {written} of {announced}: {request}, {defaults}"

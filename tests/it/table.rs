@@ -7,10 +7,11 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use kinto_jwt_filter::credentials::Request;
-use kinto_jwt_filter::gate::Outcome;
-use kinto_jwt_filter::rejection::Cause;
-use kinto_jwt_filter::rejection::Rejection::{self, *};
+use kinto_jwt_filter::{
+    Cause, Outcome,
+    Rejection::{self, *},
+    Request,
+};
 use serde_json::{Value, json};
 
 use crate::http::{Headers, authorization, header};

@@ -1,7 +1,7 @@
 //! The decision table's part on what `kinto_jwt` does not have: key sets, issuers, several policies, a policy
 //! for each cause, other places for a token.
 
-use kinto_jwt_filter::rejection::Rejection::{self, *};
+use kinto_jwt_filter::Rejection::{self, *};
 use serde_json::{Value, json};
 
 use crate::http::{Headers, authorization, header};
