@@ -5,7 +5,7 @@ use std::time::Duration;
 use std::{borrow::Cow, fmt};
 
 use crate::answer::Answer;
-use crate::credentials::Request;
+use crate::request::credentials::Request;
 
 /// A list of fields that belongs to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl fmt::Display for HostError {
 /// Whether a request may wait for the keys of an issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// It waits: the proxy calls [`resume`](crate::request::HttpRequest::resume) when it is over.
+    /// It waits: the proxy calls [`resume`](crate::filter::http_request::HttpRequest::resume) when it is over.
     Granted,
     /// The issuer is not asked now: what is known must do.
     Needless,

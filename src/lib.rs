@@ -71,52 +71,29 @@
 
 mod answer;
 mod batch;
-mod batch_body;
-mod batch_headers;
-mod batch_path;
-mod cache;
-mod claim_name;
-mod claims;
 mod config;
-mod credentials;
-mod crypto;
-mod failures;
-#[cfg(target_arch = "wasm32")]
+mod counters;
 mod filter;
 mod gate;
-mod header_text;
 mod host;
-mod host_crypto;
-mod identity_header;
 mod json;
-mod jwks;
 mod keys;
-mod numbers;
-mod policy;
-mod policy_settings;
-mod public_key;
-mod refresh;
 mod rejection;
-mod remote_jwks;
 mod request;
-mod settings;
-mod splice;
-mod sub_request;
 mod token;
-mod user_id;
 
 // What the tests and the benchmarks use. Everything else is private, so that the compiler finds what nothing uses.
 pub use answer::Answer;
-pub use batch::Refusal;
-pub use batch_body::{
+pub use batch::body::{
     BatchRequest, Rewritten, UnknownKeys, growth as batch_growth, rewrite as rewrite_batch,
 };
-pub use batch_path::is_batch;
-pub use config::{Config, ConfigError, parse as parse_config};
-pub use credentials::Request;
-pub use gate::{Gate, Outcome};
+pub use batch::path::is_batch;
+pub use batch::refusal::Refusal;
+pub use config::parse::{Config, ConfigError, parse as parse_config};
+pub use filter::http_request::{Flow, HttpRequest};
+pub use gate::decide::{Gate, Outcome};
 pub use host::{Body, Fields, Host, HostError, Wait};
-pub use host_crypto::HostVerify;
+pub use keys::host::HostVerify;
 pub use rejection::{Cause, Rejection};
-pub use request::{Flow, HttpRequest};
-pub use token::Token;
+pub use request::credentials::Request;
+pub use token::jws::Token;

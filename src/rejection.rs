@@ -13,7 +13,7 @@ pub enum Rejection {
     ForeignScheme,
     /// More than one token, or more than one token header field.
     MultipleTokens,
-    /// The token is longer than [`MAX_TOKEN_BYTES`](crate::credentials::MAX_TOKEN_BYTES); it was not parsed.
+    /// The token is longer than [`MAX_TOKEN_BYTES`](crate::request::credentials::MAX_TOKEN_BYTES); it was not parsed.
     TokenTooLong,
     /// Not three parts separated by dots (RFC 7515 section 3.1).
     NotThreeParts,

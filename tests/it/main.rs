@@ -27,7 +27,7 @@ mod issuer;
 mod peers;
 mod promise;
 mod rewriting;
-#[path = "../../src/crypto/ring_host.rs"]
+#[path = "../../src/keys/verify/ring_host.rs"]
 mod ring_host;
 mod rotation;
 mod servers;

@@ -1,0 +1,381 @@
+//! The body of a batch, rewritten so that each sub-request is who its token proves.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+
+use crate::batch::headers::Sorted;
+use crate::batch::path::without_redirect;
+use crate::batch::refusal::Refusal;
+use crate::batch::sub_request::{Batch, Headers, SubRequest};
+use crate::gate::decide::{Decision, Failed, Gate, Outcome, Proof};
+use crate::rejection::Rejection;
+use crate::request::credentials::{Place, Request};
+use crate::request::identity_header::{same_key, wsgi_key};
+use crate::token::claims::NumericDate;
+use crate::token::header_text::HeaderText;
+use crate::token::user_id::UserId;
+
+/// Pyramid's name for nobody: as a user id it is no user (`pyramid.authentication`, `_clean_principal`).
+///
+/// A sub-request inherits the outer request's headers and cannot take one away, so an anonymous one inside
+/// an authenticated request says so in this way.
+const NOBODY: &str = "system.Everyone";
+
+/// Bytes that a user id or the value of a claim header seldom has more of.
+const USUAL_TEXT_BYTES: usize = 128;
+
+/// What a batch's own request was found to be.
+#[derive(Clone, Debug)]
+pub struct BatchRequest {
+    /// As whom it is forwarded.
+    pub outcome: Outcome,
+    /// Why not as its token's user; each sub-request that brings none shares it.
+    pub rejection: Option<Rejection>,
+    /// The segment before `batch` of its path, such as `/v1`, which Kinto puts before a sub-request's path that lacks
+    /// it (`build_request` in `kinto/core/utils.py`).
+    pub prefix: String,
+}
+
+impl BatchRequest {
+    /// A batch's request by its decision and its prefix.
+    #[must_use]
+    pub fn new(decision: Decision<'_>, prefix: String) -> Self {
+        Self { outcome: decision.outcome, rejection: decision.rejection, prefix }
+    }
+}
+
+/// A batch that may go to Kinto.
+#[derive(Debug, Default)]
+pub struct Rewritten {
+    /// The body.
+    pub body: Vec<u8>,
+    /// How many sub-requests Kinto gets.
+    pub forwarded: usize,
+    /// The others: each one's place in the list, and its entry in the answer.
+    pub rejected: Vec<(usize, Value)>,
+    /// The outcome of each sub-request that brought a token or is rejected, for the log and the metrics.
+    pub decided: Vec<(&'static str, Option<Rejection>)>,
+    /// The policy whose issuer, asked again, might know a token's key: its place in the list.
+    pub awaits: Option<usize>,
+}
+
+/// Whether a token of an unknown key may wait until its issuer has been asked again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownKeys {
+    /// It may, or has: the token is invalid.
+    AreInvalid,
+    /// There is no room to wait: the key is unavailable.
+    AreUnavailable,
+}
+
+/// Rewrites the body of a batch so that each sub-request is who its token proves.
+///
+/// # Errors
+/// The body is not one that this filter can vouch for.
+pub fn rewrite(
+    gate: &Gate,
+    body: &[u8],
+    outer: &BatchRequest,
+    now: NumericDate,
+    unknown_keys: UnknownKeys,
+) -> Result<Rewritten, Refusal> {
+    let mut batch = Batch::parse(body, gate.config().batch.max_requests)?;
+    let mut rewriter = Rewriter::new(gate, outer, now, unknown_keys);
+    if let Some(defaults) = &mut batch.defaults {
+        rewriter.inherit(defaults)?;
+    }
+    let mut forwarded = Vec::with_capacity(batch.requests.len());
+    for (number, request) in batch.requests.into_iter().enumerate() {
+        forwarded.extend(rewriter.rewrite(number, request)?);
+    }
+    batch.requests = forwarded;
+    rewriter.rewritten.forwarded = batch.requests.len();
+    rewriter.rewritten.body = serde_json::to_vec(&batch)?;
+    Ok(rewriter.rewritten)
+}
+
+/// Bytes beyond the `Content-Length` of a batch, for what its body may grow when it is rewritten: the
+/// headers go to Kinto before the body is known, and spaces fill what was not needed.
+///
+/// An identity is most often shorter than the token that it replaces; it is extra beside a token that stays, a header of
+/// another scheme, or an empty one, and where many sub-requests have it from one token. For a batch that grows even more,
+/// see [`Refusal::TooLong`].
+#[must_use]
+pub fn growth(gate: &Gate, content_length: usize, outer: &BatchRequest) -> usize {
+    let config = gate.config();
+    // {"name":"value"}: a name needs no escapes.
+    let size = |name: &str, value: &str| {
+        let value = serde_json::to_string(value).map_or(0, |value| value.len());
+        name.len().saturating_add(value.max(USUAL_TEXT_BYTES)).saturating_add(5)
+    };
+    let users = [config.failures.unauthorized.as_ref(), outer.outcome.user_id()];
+    let users = users.into_iter().flatten().map(UserId::as_str).chain([NOBODY]);
+    let mut member = users.map(|user| size(config.identity_header.name(), user)).max().unwrap_or_default();
+    for (number, header) in config.claim_headers.iter().enumerate() {
+        let text = outer.outcome.claim(number).map_or("", HeaderText::as_str);
+        member = member.saturating_add(size(header.name(), text));
+    }
+    // A sub-request that had no headers gets the member too, and a path may get a slash.
+    let member = member.saturating_add(17);
+    let kept_tokens = if config.forward_token { content_length } else { 0 };
+    let members = config.batch.max_requests.saturating_add(1);
+    member.saturating_mul(members).saturating_add(kept_tokens)
+}
+
+/// A sub-request as Kinto will see it, as far as tokens and open paths go.
+struct Merged<'s> {
+    headers: Vec<&'s (String, String)>,
+    method: &'s str,
+    path: &'s str,
+}
+
+impl Request for Merged<'_> {
+    fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = Cow<'r, [u8]>> {
+        let key = wsgi_key(name);
+        let fields = self.headers.iter().filter(move |(other, _)| same_key(other, &key));
+        let line = [(":method", self.method), (":path", self.path)].into_iter();
+        let line = line.filter(move |(other, _)| *other == name).map(|(_, value)| value);
+        line.chain(fields.map(|(_, value)| value.as_str())).map(|value| Cow::Borrowed(value.as_bytes()))
+    }
+}
+
+/// What a sub-request inherits from `defaults`.
+#[derive(Default)]
+struct Inherited<'g> {
+    method: Option<String>,
+    path: Option<String>,
+    /// Headers in which a token may be.
+    places: Vec<(String, String)>,
+    /// The names of all headers, by their WSGI keys.
+    names: HashMap<String, String>,
+    /// What a sub-request proves that brings nothing of its own, if it proves anything.
+    proof: Option<Proof<'g>>,
+    /// The same of one that brings a path without a query.
+    proof_without_path: Option<Proof<'g>>,
+}
+
+struct Rewriter<'g> {
+    gate: &'g Gate,
+    outer: &'g BatchRequest,
+    now: NumericDate,
+    unknown_keys: UnknownKeys,
+    /// The places in headers where a token may be, each with the header's WSGI key.
+    places: Vec<(String, &'g Place)>,
+    /// The places in a query.
+    query_places: Vec<&'g Place>,
+    inherited: Inherited<'g>,
+    /// What becomes of a sub-request that brings neither a token nor an open path.
+    usual: Outcome,
+    failed: Failed,
+    rewritten: Rewritten,
+}
+
+impl<'g> Rewriter<'g> {
+    fn new(gate: &'g Gate, outer: &'g BatchRequest, now: NumericDate, unknown_keys: UnknownKeys) -> Self {
+        let places = gate.config().places().into_iter();
+        let (query_places, places): (Vec<_>, Vec<_>) =
+            places.partition(|place| matches!(place, Place::Query(_)));
+        Self {
+            gate,
+            outer,
+            now,
+            unknown_keys,
+            places: places.into_iter().map(|place| (wsgi_key(place.field()), place)).collect(),
+            query_places,
+            inherited: Inherited::default(),
+            usual: outer.outcome.clone(),
+            failed: Failed::default(),
+            rewritten: Rewritten::default(),
+        }
+    }
+
+    /// Takes what every sub-request inherits from `defaults`, decides on it once for all, and rewrites it.
+    fn inherit(&mut self, defaults: &mut SubRequest<'_>) -> Result<(), Refusal> {
+        defaults.path = defaults.path.take().map(without_redirect).transpose()?;
+        self.inherited.method.clone_from(&defaults.method);
+        self.inherited.path.clone_from(&defaults.path);
+        defaults.path = defaults.path.take().map(|path| self.without_query_tokens(path));
+        let had_headers = defaults.headers.is_some();
+        let Sorted { places, mut rest, names } = self.sort(defaults.headers.take())?;
+        (self.inherited.places, self.inherited.names) = (places, names);
+        let path = self.inherited.path.clone().unwrap_or_default();
+        self.inherited.proof_without_path = self.inherited_proof("");
+        self.inherited.proof = if self.may_hold_token(&path) {
+            self.inherited_proof(&path)
+        } else {
+            self.inherited.proof_without_path.clone()
+        };
+        if let Some(proof) = &self.inherited.proof_without_path {
+            let request = Merged { headers: self.inherited.places.iter().collect(), method: "GET", path: "" };
+            self.usual = self.gate.outcome(proof, &request);
+            self.push_identity(&mut rest, &self.usual, false);
+        }
+        rest.0.extend(
+            self.inherited.places.iter().filter_map(|(name, value)| self.without_tokens(name, value)),
+        );
+        defaults.headers = (had_headers || !rest.0.is_empty()).then_some(rest);
+        Ok(())
+    }
+
+    /// What `defaults` prove with this path, if they bring anything.
+    fn inherited_proof(&mut self, path: &str) -> Option<Proof<'g>> {
+        let request = Merged { headers: self.inherited.places.iter().collect(), method: "GET", path };
+        let proof = self.gate.prove(&request, self.now, Some(&mut self.failed));
+        (self.brings_header(&request) || proof.rejection() != Some(Rejection::NoToken)).then_some(proof)
+    }
+
+    /// A sub-request that may go to Kinto, or none if it is rejected.
+    fn rewrite<'b>(
+        &mut self,
+        number: usize,
+        mut request: SubRequest<'b>,
+    ) -> Result<Option<SubRequest<'b>>, Refusal> {
+        request.path = request.path.take().map(without_redirect).transpose()?;
+        let had_headers = request.headers.is_some();
+        let Sorted { places, mut rest, names } = self.sort(request.headers.take())?;
+        let spelled_otherwise = |(key, name): (&String, &String)| {
+            self.inherited.names.get(key).is_some_and(|inherited| inherited != name)
+        };
+        if names.iter().any(spelled_otherwise) {
+            return Err(Refusal::HeaderTwice);
+        }
+
+        let method = request.method.as_ref().or(self.inherited.method.as_ref()).cloned();
+        let path = request.path.as_ref().or(self.inherited.path.as_ref()).cloned().ok_or(Refusal::Shape)?;
+        let method = method.as_deref().unwrap_or("GET");
+        let outcome = self.decide(&places, method, &path, request.path.is_some());
+        if let Outcome::Rejected(answer) = &outcome {
+            let entry = answer.batch_entry(&self.path_in_answer(&path), method == "HEAD");
+            self.rewritten.rejected.push((number, entry));
+            return Ok(None);
+        }
+        let has_own_token = places.iter().any(|(name, _)| self.is_token_header(name));
+        if has_own_token || outcome != self.usual {
+            self.push_identity(&mut rest, &outcome, self.inherited.proof_without_path.is_some());
+        }
+        rest.0.extend(places.iter().filter_map(|(name, value)| self.without_tokens(name, value)));
+        request.headers = (had_headers || !rest.0.is_empty()).then_some(rest);
+        request.path = request.path.take().map(|path| self.without_query_tokens(path));
+        Ok(Some(request))
+    }
+
+    fn sort(&self, headers: Option<Headers>) -> Result<Sorted, Refusal> {
+        let is_ours = |name: &str| self.gate.config().is_ours(name);
+        Sorted::sort(headers.unwrap_or_default(), is_ours, |key| {
+            self.places.iter().any(|(place, _)| place == key)
+        })
+    }
+
+    /// What becomes of a sub-request with these headers of its own in which a token may be.
+    fn decide(&mut self, own: &[(String, String)], method: &str, path: &str, has_own_path: bool) -> Outcome {
+        let (gate, outer) = (self.gate, self.outer);
+        let full_path = self.full_path(path);
+        let overridden = |name: &String| own.iter().any(|(other, _)| other == name);
+        let inherited = self.inherited.places.iter().filter(|(name, _)| !overridden(name));
+        let request = Merged { headers: own.iter().chain(inherited).collect(), method, path: &full_path };
+        // What only `defaults` say has been decided once for all.
+        let own_proof = (!own.is_empty() || (has_own_path && self.may_hold_token(path)))
+            .then(|| gate.prove(&request, self.now, Some(&mut self.failed)));
+        let inherited_proof =
+            if has_own_path { &self.inherited.proof_without_path } else { &self.inherited.proof };
+        let proof = own_proof.as_ref().or(inherited_proof.as_ref());
+
+        let brings = self.brings_header(&request);
+        let Some(proof) = proof.filter(|proof| brings || proof.rejection() != Some(Rejection::NoToken))
+        else {
+            // It is who the batch itself is.
+            let Some(rejection) = outer.rejection else { return outer.outcome.clone() };
+            let outcome = gate.without_proof(rejection, None, &request);
+            if let Outcome::Rejected(_) = outcome {
+                self.rewritten.decided.push((outcome.code(), Some(rejection)));
+            }
+            return outcome;
+        };
+        let mut decision = gate.decision(proof, &request);
+        if self.unknown_keys == UnknownKeys::AreUnavailable {
+            decision = gate.without_room(decision, &request);
+        }
+        self.rewritten.decided.push((decision.outcome.code(), decision.rejection));
+        self.rewritten.awaits = self.rewritten.awaits.or(decision.awaits);
+        decision.outcome
+    }
+
+    /// Writes an identity over what would be inherited.
+    fn push_identity(&self, rest: &mut Headers, outcome: &Outcome, from_defaults: bool) {
+        let config = self.gate.config();
+        let outer = &self.outer.outcome;
+        let mut push = |name: &str, value: &str| rest.0.push((name.to_owned(), value.to_owned()));
+        match outcome.user_id() {
+            Some(user_id) => push(config.identity_header.name(), user_id.as_str()),
+            None if from_defaults || outer.user_id().is_some() => push(config.identity_header.name(), NOBODY),
+            None => {}
+        }
+        for (number, header) in config.claim_headers.iter().enumerate() {
+            match outcome.claim(number) {
+                Some(text) => push(header.name(), text.as_str()),
+                // A header cannot be taken away from a sub-request, only emptied.
+                None if from_defaults || outer.claim(number).is_some() => push(header.name(), ""),
+                None => {}
+            }
+        }
+    }
+
+    /// A header without the tokens in it; `None` when nothing is left.
+    fn without_tokens(&self, name: &str, value: &str) -> Option<(String, String)> {
+        let mut value = value.to_owned();
+        if !self.gate.config().forward_token {
+            for (_, place) in self.places.iter().filter(|(key, _)| same_key(name, key)) {
+                let header = (place.field().to_owned(), value);
+                let holds = place.holds_token(&Merged { headers: vec![&header], method: "", path: "" });
+                value = header.1;
+                if holds {
+                    value = String::from_utf8(place.remove_from(value.as_bytes())?).ok()?;
+                }
+            }
+        }
+        Some((name.to_owned(), value))
+    }
+
+    /// A path without the tokens in its query.
+    fn without_query_tokens(&self, mut path: String) -> String {
+        let forwards = self.gate.config().forward_token;
+        for place in self.query_places.iter().filter(|_| !forwards) {
+            if place.holds_token(&Merged { headers: Vec::new(), method: "", path: &path }) {
+                let kept = place.remove_from(path.as_bytes()).and_then(|kept| String::from_utf8(kept).ok());
+                path = kept.unwrap_or_default();
+            }
+        }
+        path
+    }
+
+    /// Whether a path has a query, in which a token may be.
+    fn may_hold_token(&self, path: &str) -> bool {
+        !self.query_places.is_empty() && path.contains('?')
+    }
+
+    /// Whether a sub-request has a header that only a token is meant for.
+    fn brings_header(&self, request: &Merged<'_>) -> bool {
+        request.headers.iter().any(|(name, _)| self.is_token_header(name))
+    }
+
+    fn is_token_header(&self, name: &str) -> bool {
+        let mut headers = self.places.iter().filter(|(_, place)| matches!(place, Place::Header { .. }));
+        headers.any(|(key, _)| same_key(name, key))
+    }
+
+    /// The path as Kinto completes it (`kinto/core/utils.py`, `build_request`).
+    fn full_path(&self, path: &str) -> String {
+        let prefix = self.outer.prefix.as_str();
+        if path.starts_with(prefix) { path.to_owned() } else { format!("{prefix}{path}") }
+    }
+
+    /// The path as Kinto writes it into an answer.
+    fn path_in_answer(&self, path: &str) -> String {
+        let full = self.full_path(path);
+        let path = full.split('?').next().unwrap_or_default();
+        percent_decode_str(path).decode_utf8_lossy().into_owned()
+    }
+}

@@ -1,0 +1,351 @@
+//! The plugin configuration: what the operator wrote, to a [`Config`]; or words for what is wrong with it.
+
+use serde_json::{Map, Value};
+
+use crate::batch::refusal::BatchLimits;
+use crate::config::policy::{self, KEY_SETTINGS, PLACE_SETTINGS, POLICY_SETTINGS};
+pub use crate::config::settings::ConfigError;
+use crate::config::settings::{Settings, error, read};
+use crate::gate::cache::CacheLimits;
+use crate::gate::on_failure::{Failures, OnFailure, OpenPaths};
+use crate::gate::policy::Policy;
+use crate::keys::host::HostVerify;
+use crate::request::credentials::Place;
+use crate::request::identity_header::{IdentityHeader, is_token, wsgi_key};
+use crate::token::header_text::Charset;
+use crate::token::user_id::UserId;
+
+/// The settings that are the same for all policies; the others may stand in a policy too.
+const GLOBAL_SETTINGS: [&str; 11] = [
+    "unauthorizedUserId",
+    "onMissing",
+    "onInvalid",
+    "onKeysUnavailable",
+    "open",
+    "userIdHeader",
+    "userIdCharset",
+    "forwardToken",
+    "tokenCache",
+    "batch",
+    "policies",
+];
+
+/// Paths that Kinto answers to anybody (`open`).
+const OPEN_PATHS: [&str; 4] = ["/v1/", "/v1/__heartbeat__", "/v1/__lbheartbeat__", "/v1/__version__"];
+
+/// The usual `userIdHeader`.
+const USER_ID_HEADER: &str = "userId";
+
+/// Bytes of the largest batch that may be allowed: the module holds it, and what it writes instead, in its memory.
+const MAX_BATCH_BYTES: u64 = 16 << 20;
+
+/// The largest number of sub-requests that may be allowed. Each may cost a signature.
+const MAX_BATCH_REQUESTS: u64 = 1_000;
+
+/// More policies than this are a mistake, and each request may have to look at all.
+const MAX_POLICIES: usize = 32;
+
+/// Who is let in as whom.
+#[derive(Debug)]
+pub struct Config {
+    /// `policies`, or the one that the settings themselves are.
+    pub policies: Vec<Policy>,
+    /// `onMissing`, `onInvalid`, `onKeysUnavailable`, `open` and `unauthorizedUserId`.
+    pub failures: Failures,
+    /// `userIdHeader`: the header that Kinto trusts.
+    pub identity_header: IdentityHeader,
+    /// The headers of `claimsToHeaders`, of all policies.
+    pub claim_headers: Vec<IdentityHeader>,
+    /// The usual header, where `userIdHeader` names another. A Kinto that still trusts it must not get the client's.
+    usual_header: Option<IdentityHeader>,
+    /// `forwardToken`: whether Kinto gets the token too.
+    pub forward_token: bool,
+    /// `tokenCache`: how many verified tokens are remembered.
+    pub token_cache: CacheLimits,
+    /// `batch`: limits of the batch endpoint.
+    pub batch: BatchLimits,
+    /// Keys that were left out of a `jwks`, in words for the log.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Every place where a token may be, of all policies, each once.
+    #[must_use]
+    pub fn places(&self) -> Vec<&Place> {
+        let mut places = Vec::new();
+        for place in self.policies.iter().flat_map(|policy| policy.credentials.places()) {
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        places
+    }
+
+    /// Whether a request, or a part of a batch, may get an answer from this filter for want of proof.
+    #[must_use]
+    pub fn may_reject(&self) -> bool {
+        let Failures { missing, invalid, keys_unavailable, .. } = self.failures;
+        let fetches = self.policies.iter().any(|policy| policy.keys.remote.is_some());
+        [missing, invalid].contains(&OnFailure::Reject) || (fetches && keys_unavailable == OnFailure::Reject)
+    }
+
+    /// Whether WSGI would file a header of this name where only this filter may write.
+    #[must_use]
+    pub fn is_ours(&self, name: &str) -> bool {
+        self.own_headers().any(|header| header.is_spelled(name))
+    }
+
+    /// The headers that no client may write.
+    pub fn own_headers(&self) -> impl Iterator<Item = &IdentityHeader> {
+        std::iter::once(&self.identity_header).chain(&self.usual_header).chain(&self.claim_headers)
+    }
+
+    /// Each header has one meaning.
+    fn check_headers(&self) -> Result<(), ConfigError> {
+        let places = self.places();
+        let token_header = |header: &IdentityHeader| {
+            places.iter().any(|place| !matches!(place, Place::Query(_)) && header.is_spelled(place.field()))
+        };
+        if token_header(&self.identity_header) {
+            return Err(taken("userIdHeader"));
+        }
+        if let Some(usual) = &self.usual_header {
+            if token_header(usual) {
+                return Err(taken("http_header or from: userId"));
+            }
+            if self.claim_headers.iter().any(|header| usual.is_spelled(header.name())) {
+                return Err(taken("claimsToHeaders.userId"));
+            }
+        }
+        if self.claim_headers.iter().any(|header| self.identity_header.is_spelled(header.name())) {
+            // The name may be a secret.
+            return Err(taken("claimsToHeaders: the header of userIdHeader"));
+        }
+        match self.claim_headers.iter().find(|header| token_header(header)) {
+            Some(header) => Err(taken(&format!("claimsToHeaders.{}", header.name()))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads the bytes that Envoy hands the plugin, in each form that an operator can write:
+/// a `google.protobuf.Struct` (native YAML; it arrives as binary protobuf), or JSON text
+/// (`StringValue`, `BytesValue`, Istio's `pluginConfig`). `host` may lend its cryptography.
+///
+/// # Errors
+/// The first setting that is wrong.
+pub fn parse(bytes: &[u8], host: Option<HostVerify>) -> Result<Config, ConfigError> {
+    let mut settings = Settings(read(bytes)?);
+    settings.refuse_unknown(&all_settings())?;
+    let charset = charset(&mut settings)?;
+    let mut reader = policy::Reader::new(host, charset);
+    let mut policies = Vec::new();
+    match settings.take("policies") {
+        None => policies.push(reader.read("default", &mut settings)?),
+        Some(list) => {
+            let defaults = settings.split_off(&POLICY_SETTINGS);
+            for (name, mut settings) in policy_list(list, &defaults)? {
+                let policy = reader.read(&name, &mut settings).map_err(|e| e.within(&name))?;
+                policies.push(policy);
+            }
+        }
+    }
+    let policy::Reader { claim_headers, warnings, .. } = reader;
+    for (number, policy) in policies.iter_mut().enumerate() {
+        policy.number = number;
+        // Headers that only later policies fill.
+        policy.header_claims.resize(claim_headers.len(), None);
+    }
+    let identity_header = identity_header(&mut settings)?;
+    let config = Config {
+        failures: failures(&mut settings, &policies, charset)?,
+        policies,
+        usual_header: (!identity_header.is_spelled(USER_ID_HEADER))
+            .then(|| IdentityHeader::new(USER_ID_HEADER.to_owned())),
+        identity_header,
+        claim_headers,
+        forward_token: settings.bool("forwardToken", false)?,
+        token_cache: token_cache(&mut settings)?,
+        batch: batch(&mut settings)?,
+        warnings,
+    };
+    config.check_headers()?;
+    Ok(config)
+}
+
+fn all_settings() -> Vec<&'static str> {
+    POLICY_SETTINGS.iter().chain(&GLOBAL_SETTINGS).copied().collect()
+}
+
+/// Each policy's name and settings: its own over the defaults.
+fn policy_list(list: Value, defaults: &Map<String, Value>) -> Result<Vec<(String, Settings)>, ConfigError> {
+    let example = "write a list: policies: [ { name: auth0, issuer: .., remoteJwks: .. } ]";
+    let Value::Array(list) = list else { return Err(error("policies", "is not a list", example)) };
+    if list.is_empty() || list.len() > MAX_POLICIES {
+        return Err(error(
+            "policies",
+            format!("has {} policies, not 1 to {MAX_POLICIES}", list.len()),
+            example,
+        ));
+    }
+    let mut policies: Vec<(String, Settings)> = Vec::new();
+    for policy in list {
+        let Value::Object(mut own) = policy else {
+            return Err(error("policies", "has an item that is not a map", example));
+        };
+        let name = own.remove("name").and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        if name.is_empty() || name.len() > 32 || !name.bytes().all(plain) {
+            return Err(error(
+                "policies",
+                "has a policy without a name of 1 to 32 letters, digits, - and _",
+                "give each a name of its own; metrics and the log use it",
+            ));
+        }
+        if policies.iter().any(|(other, _)| *other == name) {
+            return Err(error("policies", format!("has {name} twice"), "give each policy a name of its own"));
+        }
+        let settings = Settings(own);
+        settings.refuse_unknown(&POLICY_SETTINGS).map_err(|e| e.within(&name))?;
+        policies.push((name, settings.over(defaults, &[&KEY_SETTINGS, &PLACE_SETTINGS])));
+    }
+    Ok(policies)
+}
+
+fn failures(settings: &mut Settings, policies: &[Policy], charset: Charset) -> Result<Failures, ConfigError> {
+    let schemes = |policy: &Policy| {
+        policy.credentials.places().iter().find_map(|place| match place {
+            Place::Header { schemes, .. } => schemes.first().cloned(),
+            _ => None,
+        })
+    };
+    let open = settings.texts("open")?;
+    let open = open.unwrap_or_else(|| OPEN_PATHS.iter().map(|path| (*path).to_owned()).collect());
+    if !open.iter().all(|path| path.starts_with('/')) {
+        return Err(error("open", "has a path that does not start with /", "write for example /v1/"));
+    }
+    Ok(Failures {
+        missing: on_failure(settings, "onMissing", OnFailure::UnauthorizedUser)?,
+        invalid: on_failure(settings, "onInvalid", OnFailure::UnauthorizedUser)?,
+        keys_unavailable: on_failure(settings, "onKeysUnavailable", OnFailure::Reject)?,
+        open: OpenPaths::new(&open),
+        unauthorized: unauthorized(settings, charset)?,
+        challenge: policies.iter().find_map(schemes).unwrap_or_else(|| "Bearer".to_owned()),
+    })
+}
+
+fn on_failure(settings: &mut Settings, name: &str, default: OnFailure) -> Result<OnFailure, ConfigError> {
+    match settings.take(name).as_ref().map(Value::as_str) {
+        None => Ok(default),
+        Some(Some("unauthorizedUser")) => Ok(OnFailure::UnauthorizedUser),
+        Some(Some("anonymous")) => Ok(OnFailure::Anonymous),
+        Some(Some("reject")) => Ok(OnFailure::Reject),
+        Some(Some("report")) => Ok(OnFailure::Report),
+        Some(_) => Err(error(
+            name,
+            "is none of the policies",
+            "write unauthorizedUser, anonymous, reject or report, in this spelling",
+        )),
+    }
+}
+
+fn unauthorized(settings: &mut Settings, charset: Charset) -> Result<Option<UserId>, ConfigError> {
+    let value = match settings.0.remove("unauthorizedUserId") {
+        None => Value::String("public".to_owned()),
+        Some(Value::Null) => return Ok(None),
+        // Unquoted, YAML's no, off and n are false: somebody's name, or a mistaken switch.
+        Some(Value::Bool(_)) => {
+            return Err(error(
+                "unauthorizedUserId",
+                "is true or false, which YAML makes of yes, no, on and off too",
+                "put a name in quotes, or write null for anonymous requests",
+            ));
+        }
+        Some(value) => value,
+    };
+    UserId::from_value(&value, charset).map(Some).map_err(|rejection| {
+        error(
+            "unauthorizedUserId",
+            format!("cannot be a user id ({})", rejection.code()),
+            "write a name such as public, or null for anonymous requests (an empty one would log in as kinto_jwt:)",
+        )
+    })
+}
+
+fn charset(settings: &mut Settings) -> Result<Charset, ConfigError> {
+    match settings.take("userIdCharset").as_ref().map(Value::as_str) {
+        None | Some(Some("ascii")) => Ok(Charset::Ascii),
+        Some(Some("latin-1")) => Ok(Charset::Latin1),
+        Some(_) => Err(error(
+            "userIdCharset",
+            "is neither ascii nor latin-1",
+            "write latin-1 only if Kinto runs on waitress, gunicorn or uWSGI; Granian loses such user ids",
+        )),
+    }
+}
+
+fn identity_header(settings: &mut Settings) -> Result<IdentityHeader, ConfigError> {
+    let name = settings.text("userIdHeader", USER_ID_HEADER)?;
+    own_header("userIdHeader", name, "userId or X-User-Id, and its upper-case form in Kinto's environ_key")
+}
+
+/// A header that only this filter may write.
+pub(crate) fn own_header(setting: &str, name: String, example: &str) -> Result<IdentityHeader, ConfigError> {
+    if !is_token(&name) || name.contains('_') {
+        return Err(error(
+            setting,
+            "is not a header name that reaches Kinto (letters, digits and -; servers drop names with _)",
+            format!("write for example {example}"),
+        ));
+    }
+    let meaningful = [
+        "HOST",
+        "CONTENT_TYPE",
+        "CONTENT_LENGTH",
+        "TRANSFER_ENCODING",
+        "CONNECTION",
+        "COOKIE",
+        "AUTHORIZATION",
+    ];
+    if meaningful.contains(&wsgi_key(&name).as_str()) {
+        return Err(taken(setting));
+    }
+    Ok(IdentityHeader::new(name))
+}
+
+fn taken(setting: &str) -> ConfigError {
+    error(setting, "is a header with another meaning", "write a name of its own, such as userId")
+}
+
+fn token_cache(settings: &mut Settings) -> Result<CacheLimits, ConfigError> {
+    let CacheLimits { max_entries, max_bytes } = CacheLimits::default();
+    let mut cache = settings.map("tokenCache", "{ maxEntries: 10000, maxBytes: 8388608 }")?;
+    let limits = CacheLimits {
+        max_entries: cache.size("maxEntries", max_entries, 0, "tokens")?,
+        max_bytes: cache.size("maxBytes", max_bytes, 0, "bytes")?,
+    };
+    cache.refuse_rest("tokenCache", "maxEntries and maxBytes")?;
+    Ok(limits)
+}
+
+fn batch(settings: &mut Settings) -> Result<BatchLimits, ConfigError> {
+    let BatchLimits { max_bytes, max_requests } = BatchLimits::default();
+    let mut batch = settings.map("batch", "{ maxBytes: 1048576, maxRequests: 25 }")?;
+    let mut number = |name: &str, default, most: u64, unit| {
+        let default = u64::try_from(default).unwrap_or(most);
+        batch.integer(name, default, 1..=most, unit).map_err(|e| e.within("batch"))
+    };
+    let limits = BatchLimits {
+        max_bytes: usize::try_from(number("maxBytes", max_bytes, MAX_BATCH_BYTES, "bytes")?)
+            .unwrap_or(max_bytes),
+        max_requests: usize::try_from(number(
+            "maxRequests",
+            max_requests,
+            MAX_BATCH_REQUESTS,
+            "sub-requests",
+        )?)
+        .unwrap_or(max_requests),
+    };
+    batch.refuse_rest("batch", "maxBytes and maxRequests")?;
+    Ok(limits)
+}

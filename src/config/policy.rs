@@ -1,0 +1,411 @@
+//! The settings of a policy: where its tokens are, what proves them, what they must say.
+
+use serde_json::{Map, Value};
+
+use crate::config::parse::own_header;
+use crate::config::settings::{ConfigError, Settings, error};
+use crate::gate::policy::{KeyRing, Policy};
+use crate::json;
+use crate::keys::host::HostVerify;
+use crate::keys::jwks::{self, Origin};
+use crate::keys::key::{ALGORITHMS, Choice, Key, Keys, NamedAlgorithm};
+use crate::keys::pem;
+use crate::keys::remote::{Address, RemoteJwks, Source};
+use crate::request::credentials::{Credentials, Place};
+use crate::request::identity_header::{IdentityHeader, is_token, same_key, wsgi_key};
+use crate::token::claim_name::ClaimName;
+use crate::token::claims::Rules;
+use crate::token::header_text::Charset;
+
+/// The settings that may stand in a policy.
+pub(crate) const POLICY_SETTINGS: [&str; 18] = [
+    "public_key",
+    "jwks",
+    "remoteJwks",
+    "algorithm",
+    "leeway",
+    "http_header",
+    "auth_type",
+    "from",
+    "issuer",
+    "audience",
+    "typ",
+    "requireExp",
+    "maxLifetimeSeconds",
+    "requiredClaims",
+    "requiredScopes",
+    "verifyToken",
+    "userIdTokenKey",
+    "claimsToHeaders",
+];
+
+/// Of these a policy has one: its own hides the others' defaults.
+pub(crate) const KEY_SETTINGS: [&str; 3] = ["public_key", "jwks", "remoteJwks"];
+
+/// The same.
+pub(crate) const PLACE_SETTINGS: [&str; 2] = ["from", "http_header"];
+
+/// Seconds: more than a day of leeway is a mistake in the unit.
+const MAX_LEEWAY: u64 = 86_400;
+
+/// Seconds in a year, the longest that a token is given here.
+const YEAR: u64 = 31_622_400;
+
+/// Schemes whose credentials WebOb reads as parameters, so that no token was ever found in them
+/// (`webob/descriptors.py`, `known_auth_schemes`).
+const PARAMETER_SCHEMES: [&str; 6] = ["Digest", "WSSE", "HMACDigest", "GoogleLogin", "Cookie", "OpenID"];
+
+/// Reads policies, and gathers what they have in common.
+pub(crate) struct Reader {
+    host: Option<HostVerify>,
+    charset: Charset,
+    pub(crate) claim_headers: Vec<IdentityHeader>,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Reader {
+    pub(crate) fn new(host: Option<HostVerify>, charset: Charset) -> Self {
+        Self { host, charset, claim_headers: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// Reads the policy of this name.
+    pub(crate) fn read(&mut self, name: &str, settings: &mut Settings) -> Result<Policy, ConfigError> {
+        let unverified = !settings.bool("verifyToken", true)?;
+        let credentials = credentials(settings)?;
+        let issuers = names(settings, "issuer", "the tokens have in iss")?;
+        let algorithms = algorithms(settings)?;
+        Ok(Policy {
+            number: 0,
+            name: name.to_owned(),
+            credentials,
+            keys: self.keys(name, settings, &algorithms, issuers.as_deref(), unverified)?,
+            algorithms,
+            typ: optional_text(settings, "typ", "at+jwt")?,
+            rules: Rules {
+                unverified,
+                leeway: settings.integer("leeway", 0, 0..=MAX_LEEWAY, "seconds")?,
+                issuers,
+                audience: names(settings, "audience", "the tokens have in aud")?,
+                require_exp: settings.bool("requireExp", false)?,
+                max_lifetime: max_lifetime(settings)?,
+                required_claims: required_claims(settings)?,
+                required_scopes: required_scopes(settings)?,
+            },
+            user_id_claim: ClaimName::new(settings.text("userIdTokenKey", "sub")?),
+            charset: self.charset,
+            header_claims: self.header_claims(settings)?,
+        })
+    }
+
+    fn keys(
+        &mut self,
+        policy: &str,
+        settings: &mut Settings,
+        algorithms: &[NamedAlgorithm],
+        issuers: Option<&[String]>,
+        unverified: bool,
+    ) -> Result<KeyRing, ConfigError> {
+        let given: Vec<&str> = KEY_SETTINGS
+            .into_iter()
+            .filter(|name| settings.0.get(*name).is_some_and(|v| !v.is_null()))
+            .collect();
+        if let [first, second, ..] = given.as_slice() {
+            return Err(error(second, format!("and {first} are both there"), "give one of them"));
+        }
+        let choice = |choice| if unverified { Choice::Unverified } else { choice };
+        if let Some(set) = settings.take("jwks") {
+            let set = inline_set(set)?;
+            let set = jwks::parse(&set, algorithms, Origin::Inline, self.host)
+                .map_err(|(fault, remedy)| error("jwks", fault, remedy))?;
+            if !set.skipped.is_empty() {
+                self.warnings.push(format!("{policy}: jwks: left out: {}", set.skipped.join(", ")));
+            }
+            return Ok(KeyRing::fixed(Keys::new(algorithms, set.keys, choice(Choice::ByKid))));
+        }
+        if settings.0.get("remoteJwks").is_some_and(|value| !value.is_null()) {
+            let mut remote = settings.map("remoteJwks", "{ uri: https://.., cluster: .. }")?;
+            let remote = remote_jwks(&mut remote, issuers).map_err(|e| e.within("remoteJwks"))?;
+            return Ok(KeyRing::remote(remote));
+        }
+        let keys = public_keys(settings, algorithms, self.host)?;
+        Ok(KeyRing::fixed(Keys::new(algorithms, keys, choice(Choice::Only))))
+    }
+
+    /// For each header that is filled from claims, by any policy so far, this policy's claim.
+    fn header_claims(&mut self, settings: &mut Settings) -> Result<Vec<Option<ClaimName>>, ConfigError> {
+        let mut claims: Vec<Option<ClaimName>> = vec![None; self.claim_headers.len()];
+        for (header, claim) in settings.map("claimsToHeaders", "{ X-User-Email: email }")?.0 {
+            let setting = format!("claimsToHeaders.{header}");
+            let claim = claim.as_str().filter(|claim| !claim.is_empty()).ok_or_else(|| {
+                error(&setting, "is not the name of a claim", "write for example X-User-Email: email")
+            })?;
+            let claim = Some(ClaimName::new(claim.to_owned()));
+            let key = wsgi_key(&header);
+            match self.claim_headers.iter().position(|known| same_key(known.name(), &key)) {
+                Some(known) => match claims.get_mut(known) {
+                    Some(place @ None) => *place = claim,
+                    _ => return Err(error(&setting, "is there twice", "write each header once")),
+                },
+                None => {
+                    self.claim_headers.push(own_header(&setting, header, "X-User-Email")?);
+                    claims.push(claim);
+                }
+            }
+        }
+        Ok(claims)
+    }
+}
+
+fn credentials(settings: &mut Settings) -> Result<Credentials, ConfigError> {
+    let schemes = settings.texts("auth_type")?.unwrap_or_else(|| vec!["JWT".to_owned()]);
+    check_schemes("auth_type", &schemes)?;
+    let Some(from) = settings.take("from") else {
+        let header = settings.text("http_header", "Authorization")?;
+        return Ok(Credentials::new(vec![header_place("http_header", &header, None, schemes)?]));
+    };
+    if settings.take("http_header").is_some() {
+        return Err(error("http_header", "and from are both there", "give one of them"));
+    }
+    let example = "write a list of { header: .., schemes: [..] }, { cookie: .. } and { query: .. }";
+    let items = match from {
+        Value::Array(items) if (1..=8).contains(&items.len()) => items,
+        Value::Object(_) => vec![from],
+        _ => return Err(error("from", "is not a list of one to eight places", example)),
+    };
+    let places = items.into_iter().map(|item| {
+        let Value::Object(item) = item else {
+            return Err(error("from", "has an item that is not a map", example));
+        };
+        place(&mut Settings(item), &schemes)
+    });
+    Ok(Credentials::new(places.collect::<Result<_, _>>()?))
+}
+
+fn place(item: &mut Settings, auth_type: &[String]) -> Result<Place, ConfigError> {
+    let mut text = |name: &str| match item.take(name) {
+        None => Ok(None),
+        Some(Value::String(text)) if is_token(&text) => Ok(Some(text)),
+        Some(_) => {
+            Err(error("from", format!("has a {name} that is not a name"), "write for example access_token"))
+        }
+    };
+    let (header, cookie, query) = (text("header")?, text("cookie")?, text("query")?);
+    let schemes = item.texts("schemes").map_err(|e| e.within("from"))?;
+    item.refuse_rest("from", "header with schemes, cookie or query")?;
+    match (header, cookie, query, &schemes) {
+        (Some(header), None, None, _) => {
+            check_schemes("from.schemes", schemes.as_deref().unwrap_or_default())?;
+            header_place("from", &header, schemes, auth_type.to_vec())
+        }
+        (None, Some(cookie), None, None) => Ok(Place::Cookie(cookie)),
+        (None, None, Some(query), None) => Ok(Place::Query(query)),
+        _ => Err(error(
+            "from",
+            "has a place that is not one of header (with schemes), cookie, query",
+            "write each place as an item of its own",
+        )),
+    }
+}
+
+fn header_place(
+    setting: &str,
+    header: &str,
+    schemes: Option<Vec<String>>,
+    auth_type: Vec<String>,
+) -> Result<Place, ConfigError> {
+    let name = header.to_ascii_lowercase();
+    if !is_token(header) || ["host", "content-length", "transfer-encoding"].contains(&name.as_str()) {
+        return Err(error(
+            setting,
+            "is not the name of a header that can hold a token",
+            "write for example Authorization",
+        ));
+    }
+    let usual = if name == "authorization" { auth_type } else { Vec::new() };
+    Ok(Place::Header { name, schemes: schemes.unwrap_or(usual) })
+}
+
+fn check_schemes(setting: &str, schemes: &[String]) -> Result<(), ConfigError> {
+    if !schemes.iter().all(|scheme| is_token(scheme)) {
+        return Err(error(
+            setting,
+            "has a scheme with characters other than letters, digits and !#$%&'*+-.^_`|~ (RFC 9110 11.1)",
+            "write for example JWT or Bearer",
+        ));
+    }
+    let of_parameters =
+        |scheme: &&String| PARAMETER_SCHEMES.iter().any(|parameters| parameters.eq_ignore_ascii_case(scheme));
+    match schemes.iter().find(of_parameters) {
+        Some(scheme) => Err(error(
+            setting,
+            format!(
+                "has {scheme}, a scheme of parameters and not of one token (kinto_jwt never found one in it)"
+            ),
+            "write for example JWT or Bearer",
+        )),
+        None => Ok(()),
+    }
+}
+
+fn algorithms(settings: &mut Settings) -> Result<Vec<NamedAlgorithm>, ConfigError> {
+    let wanted = settings.texts("algorithm")?.unwrap_or_else(|| vec!["RS256".to_owned()]);
+    let known = |name: &String| ALGORITHMS.iter().find(|(known, _)| known == name).copied();
+    let found = wanted.iter().map(|name| known(name).ok_or(())).collect::<Result<Vec<_>, ()>>();
+    found.map_err(|()| {
+        let names: Vec<&str> = ALGORITHMS.iter().map(|(name, _)| *name).collect();
+        error(
+            "algorithm",
+            "is not a name that this filter accepts",
+            format!("write one of {}, in this spelling, or a list of them", names.join(", ")),
+        )
+    })
+}
+
+fn public_keys(
+    settings: &mut Settings,
+    algorithms: &[NamedAlgorithm],
+    host: Option<HostVerify>,
+) -> Result<Vec<Key>, ConfigError> {
+    let text = match settings.take("public_key") {
+        Some(Value::String(text)) => text,
+        None => {
+            return Err(error(
+                "public_key",
+                "is missing",
+                "give the issuer's public key as PEM, or the shared secret for HS256, HS384 and HS512; or its key set, as jwks or remoteJwks",
+            ));
+        }
+        Some(_) => {
+            return Err(error(
+                "public_key",
+                "is not text",
+                "put it in quotes, or in a YAML block (public_key: |)",
+            ));
+        }
+    };
+    let keys = algorithms.iter().map(|named| {
+        let key = pem::parse(&text, named.1).map_err(|(fault, remedy)| error("public_key", fault, remedy))?;
+        Key::new(None, *named, &key, host).map_err(|_| {
+            error(
+                "public_key",
+                format!("is damaged, or not a key for {}", named.0),
+                "copy the whole PEM from the issuer again",
+            )
+        })
+    });
+    keys.collect()
+}
+
+/// A JWK Set as YAML, or as JSON text.
+fn inline_set(set: Value) -> Result<Value, ConfigError> {
+    match set {
+        Value::String(text) => json::parse_object(text.as_bytes()).map_err(|_| {
+            error("jwks", "is text that is not a JSON object", "paste the whole JWK Set, or write it as YAML")
+        }),
+        set => Ok(set),
+    }
+}
+
+fn remote_jwks(settings: &mut Settings, issuers: Option<&[String]>) -> Result<RemoteJwks, ConfigError> {
+    let cluster = settings.text("cluster", "")?;
+    if cluster.is_empty() {
+        return Err(error("cluster", "is missing", "name the Envoy cluster that leads to the issuer"));
+    }
+    let discovery = settings.bool("discovery", false)?;
+    let uri = optional_text(settings, "uri", "https://issuer.example/.well-known/jwks.json")?;
+    let not_an_address = |setting: &str| {
+        error(
+            setting,
+            "is not an absolute http or https URI",
+            "write for example https://issuer.example/jwks.json",
+        )
+    };
+    let source = match (uri, discovery, issuers) {
+        (Some(uri), false, _) => Source::Jwks(Address::parse(&uri).ok_or_else(|| not_an_address("uri"))?),
+        (Some(_), true, _) => return Err(error("uri", "and discovery are both there", "give one of them")),
+        (None, false, _) => {
+            return Err(error("uri", "is missing", "give the address of the JWK Set, or discovery: true"));
+        }
+        (None, true, Some([issuer])) => Source::Discovery {
+            metadata: Address::metadata_of(issuer).ok_or_else(|| not_an_address("issuer"))?,
+            issuer: issuer.clone(),
+        },
+        (None, true, _) => {
+            return Err(error(
+                "discovery",
+                "needs one issuer",
+                "set issuer to the one whose metadata to read",
+            ));
+        }
+    };
+    let remote = RemoteJwks {
+        source,
+        cluster,
+        timeout: milliseconds(settings.integer("timeoutSeconds", 5, 1..=60, "seconds")?),
+        refresh: milliseconds(settings.integer("refreshSeconds", 600, 5..=86_400, "seconds")?),
+        cooldown: milliseconds(settings.integer("cooldownSeconds", 30, 1..=3_600, "seconds")?),
+        max_bytes: settings.size("maxBytes", 131_072, 1, "bytes")?,
+    };
+    settings.refuse_rest(
+        "remoteJwks",
+        "uri, discovery, cluster, timeoutSeconds, refreshSeconds, cooldownSeconds and maxBytes",
+    )?;
+    Ok(remote)
+}
+
+fn milliseconds(seconds: u64) -> u64 {
+    seconds.saturating_mul(1000)
+}
+
+/// One or several names, none of them empty.
+fn names(settings: &mut Settings, name: &str, what: &str) -> Result<Option<Vec<String>>, ConfigError> {
+    let names = settings.texts(name)?;
+    if names.iter().flatten().any(String::is_empty) {
+        return Err(error(name, "has an empty name", format!("write the name that {what}, or leave it out")));
+    }
+    Ok(names)
+}
+
+fn optional_text(settings: &mut Settings, name: &str, example: &str) -> Result<Option<String>, ConfigError> {
+    if settings.0.get(name).is_none_or(Value::is_null) {
+        Ok(None)
+    } else {
+        settings.text(name, example).map(Some)
+    }
+}
+
+fn max_lifetime(settings: &mut Settings) -> Result<Option<u64>, ConfigError> {
+    match settings.integer("maxLifetimeSeconds", 0, 0..=YEAR, "seconds")? {
+        0 => Ok(None),
+        seconds => Ok(Some(seconds)),
+    }
+}
+
+fn required_claims(settings: &mut Settings) -> Result<Vec<(ClaimName, Vec<Value>)>, ConfigError> {
+    let required: Map<String, Value> =
+        settings.map("requiredClaims", "{ email_verified: true, /realm/roles: [kinto] }")?.0;
+    let read = |(name, values): (String, Value)| {
+        let values = match values {
+            Value::Array(values) => values,
+            value => vec![value],
+        };
+        let plain = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();
+        if values.is_empty() || !values.iter().all(plain) {
+            return Err(error(
+                &format!("requiredClaims.{name}"),
+                "is neither a text, number or boolean nor a list of them",
+                "write the value that the claim must have, or a list of which any will do",
+            ));
+        }
+        Ok((ClaimName::new(name), values))
+    };
+    required.into_iter().map(read).collect()
+}
+
+fn required_scopes(settings: &mut Settings) -> Result<Vec<String>, ConfigError> {
+    let scopes = names(settings, "requiredScopes", "the tokens have in scope")?.unwrap_or_default();
+    if scopes.iter().any(|scope| scope.contains(' ')) {
+        return Err(error("requiredScopes", "has a scope with a space", "write a list: [read, write]"));
+    }
+    Ok(scopes)
+}

@@ -1,0 +1,59 @@
+//! One request in Envoy: its callbacks.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+
+use crate::filter::http_request::{Flow, HttpRequest};
+
+use crate::filter::envoy::host::Envoy;
+use crate::filter::envoy::root::Worker;
+
+/// One request.
+pub(super) struct Filter {
+    worker: Rc<Worker>,
+    context: u32,
+    request: Rc<RefCell<HttpRequest>>,
+}
+
+impl Filter {
+    pub(super) fn new(worker: Rc<Worker>, context: u32) -> Self {
+        Self { worker, context, request: Rc::new(RefCell::new(HttpRequest::new())) }
+    }
+
+    /// Hands a callback to the request. Envoy runs what a callback asks for when the callback has returned, so that none
+    /// comes while another is at work.
+    fn act(&self, callback: impl FnOnce(&mut HttpRequest, &Envoy<'_>) -> Flow) -> Action {
+        let wait = |policy| self.worker.wait(policy, self.context, &self.request);
+        match callback(&mut self.request.borrow_mut(), &Envoy::new(&wait)) {
+            Flow::Continue => Action::Continue,
+            Flow::Pause => Action::Pause,
+        }
+    }
+}
+
+impl Context for Filter {}
+
+impl HttpContext for Filter {
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        self.act(|request, host| request.on_headers(&self.worker.gate, host, end_of_stream))
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.act(|request, host| request.on_body(&self.worker.gate, host, size, end_of_stream))
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        self.act(|request, host| request.on_trailers(&self.worker.gate, host))
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        self.act(|request, host| request.on_response_headers(&self.worker.gate, host, end_of_stream))
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.act(|request, host| request.on_response_body(&self.worker.gate, host, size, end_of_stream))
+    }
+}

@@ -1,0 +1,7 @@
+//! The filter in Envoy: the only folder that knows the SDK.
+
+mod host;
+mod http;
+mod issuer;
+mod root;
+mod waiting;

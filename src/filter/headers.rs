@@ -1,0 +1,228 @@
+//! The headers of a request: stripped, decided on, written.
+
+use std::borrow::Cow;
+
+use crate::batch::body::{BatchRequest, growth};
+use crate::batch::path::{Target, target};
+use crate::batch::refusal::{Refusal, check_representation};
+use crate::gate::decide::{Decision, Gate, Outcome};
+use crate::host::{Fields, Host, HostError, RequestHeaders, Wait};
+use crate::request::credentials::{Place, Request};
+
+use crate::filter::http_request::{Arrived, At, Batch, Flow, Next, State, answered, refuse, report};
+
+/// Strips the headers of a request, and decides on it by them.
+pub(super) fn take_headers(gate: &Gate, host: &impl Host, end_of_stream: bool) -> Next {
+    let headers = read_headers(gate, host, end_of_stream)?;
+    strip_headers(gate, host, &headers, end_of_stream)?;
+    decide_headers(gate, host, &headers, end_of_stream, true)
+}
+
+/// Decides on a request by its headers when its wait for keys is over.
+pub(super) fn decide_again(gate: &Gate, host: &impl Host, end_of_stream: bool) -> Next {
+    let headers = read_headers(gate, host, end_of_stream)?;
+    decide_headers(gate, host, &headers, end_of_stream, false)
+}
+
+fn read_headers<'h, H: Host>(
+    gate: &Gate,
+    host: &'h H,
+    end_of_stream: bool,
+) -> Result<RequestHeaders<'h, H>, HostError> {
+    if names_say_all(gate, end_of_stream) {
+        Ok(RequestHeaders::by_name(host))
+    } else {
+        RequestHeaders::whole(host)
+    }
+}
+
+/// Removes whatever the client says of its identity from the headers of a request.
+fn strip_headers<H: Host>(
+    gate: &Gate,
+    host: &H,
+    headers: &RequestHeaders<'_, H>,
+    end_of_stream: bool,
+) -> Result<(), HostError> {
+    let removed = if names_say_all(gate, end_of_stream) {
+        let mut removed = 0_usize;
+        for header in gate.config().own_headers() {
+            if host.field(Fields::RequestHeaders, header.name())?.is_some() {
+                host.set_field(Fields::RequestHeaders, header.name(), None)?;
+                removed = removed.saturating_add(1);
+            }
+        }
+        removed
+    } else {
+        strip(gate, host, Fields::RequestHeaders, headers.all())?
+    };
+    if removed > 0 {
+        let removed = u64::try_from(removed).unwrap_or(u64::MAX);
+        gate.numbers().add("identity_headers_removed".to_owned(), removed);
+    }
+    Ok(())
+}
+
+/// Removes whatever the client says of its identity from a list of fields, in every spelling; returns how many there
+/// were.
+pub(super) fn strip(
+    gate: &Gate,
+    host: &impl Host,
+    list: Fields,
+    fields: &[(String, Vec<u8>)],
+) -> Result<usize, HostError> {
+    let mut removed = 0_usize;
+    for (name, _) in fields.iter().filter(|(name, _)| gate.config().is_ours(name)) {
+        host.set_field(list, name, None)?;
+        removed = removed.saturating_add(1);
+    }
+    Ok(removed)
+}
+
+/// Whether there is neither a body that could be a batch nor another spelling of an identity header, so that the list of
+/// headers need not be asked for.
+fn names_say_all(gate: &Gate, end_of_stream: bool) -> bool {
+    end_of_stream && gate.config().own_headers().all(|header| header.has_one_spelling())
+}
+
+fn decide_headers<H: Host>(
+    gate: &Gate,
+    host: &H,
+    headers: &RequestHeaders<'_, H>,
+    end_of_stream: bool,
+    may_wait: bool,
+) -> Next {
+    let mut decision = decide(gate, host, headers)?;
+    if let Some(policy) = decision.awaits.filter(|_| may_wait) {
+        match host.wait(policy)? {
+            Wait::Granted => {
+                let at = At::Headers { end_of_stream, arrived: Arrived::Nothing };
+                return Ok((Flow::Pause, State::AwaitingKeys(at)));
+            }
+            Wait::Needless => {}
+            Wait::NoRoom => decision = gate.without_room(decision, headers),
+        }
+    }
+    remove_tokens(host, &decision.remove, headers)?;
+    write_identity(gate, host, &decision.outcome)?;
+
+    let target = match end_of_stream {
+        true => Target::Other,
+        false => target(&headers.first(":method"), &headers.first(":path")),
+    };
+    headers.check()?;
+    match target {
+        Target::Unclear => return refuse(gate, host, Refusal::Unclear, has_origin(headers)?),
+        // A batch asks nothing of Kinto itself: its sub-requests may be rejected, each for itself.
+        Target::Batch(prefix) if !decision.lacks_keys() => {
+            let (outer, has_origin) = (BatchRequest::new(decision, prefix), has_origin(headers)?);
+            return begin_batch(gate, host, headers, outer, has_origin)?
+                .or_else(|refusal| refuse(gate, host, refusal, has_origin));
+        }
+        Target::Batch(_) | Target::Other => {}
+    }
+    report(gate, decision.outcome.code(), decision.rejection);
+    if let Some(rejection) = decision.rejection {
+        host.note_reason(rejection.code());
+    }
+    match &decision.outcome {
+        Outcome::Rejected(answer) => answered(host, answer, has_origin(headers)?),
+        _ => Ok((Flow::Continue, State::Done)),
+    }
+}
+
+/// Whether it is a page in a browser that asks.
+fn has_origin<H: Host>(headers: &RequestHeaders<'_, H>) -> Result<bool, HostError> {
+    let has_origin = !headers.first("origin").is_empty();
+    headers.check().map(|()| has_origin)
+}
+
+fn decide<'g, H: Host>(
+    gate: &'g Gate,
+    host: &H,
+    headers: &RequestHeaders<'_, H>,
+) -> Result<Decision<'g>, HostError> {
+    let checked = gate.numbers().verifications();
+    let start = host.now()?;
+    let decision = gate.decide(headers, start.as_secs());
+    headers.check()?;
+    if gate.numbers().verifications() != checked {
+        host.record_verification(host.now()?.saturating_sub(start));
+    }
+    Ok(decision)
+}
+
+fn remove_tokens<H: Host>(
+    host: &H,
+    places: &[&Place],
+    headers: &RequestHeaders<'_, H>,
+) -> Result<(), HostError> {
+    let mut removed = Vec::new();
+    for place in places {
+        let name = place.field();
+        if let Place::Header { .. } = place {
+            host.set_field(Fields::RequestHeaders, name, None)?;
+            continue;
+        }
+        if removed.contains(&name) {
+            continue;
+        }
+        // All tokens of this field at once.
+        removed.push(name);
+        let same = || places.iter().filter(|other| other.field() == name);
+        let values = headers.values(name).map(Cow::into_owned);
+        let rest =
+            values.filter_map(|value| same().try_fold(value, |value, place| place.remove_from(&value)));
+        let rest: Vec<Vec<u8>> = rest.collect();
+        let rest = (!rest.is_empty()).then(|| rest.join(&b"; "[..]));
+        headers.check()?;
+        host.set_field(Fields::RequestHeaders, name, rest.as_deref())?;
+    }
+    Ok(())
+}
+
+/// Writes the headers that Kinto trusts, of which the client's own are gone.
+fn write_identity(gate: &Gate, host: &impl Host, outcome: &Outcome) -> Result<(), HostError> {
+    let config = gate.config();
+    if let Some(user_id) = outcome.user_id() {
+        let user_id = user_id.to_header_value();
+        host.set_field(Fields::RequestHeaders, config.identity_header.name(), Some(&user_id))?;
+    }
+    for (number, header) in config.claim_headers.iter().enumerate() {
+        if let Some(claim) = outcome.claim(number) {
+            host.set_field(Fields::RequestHeaders, header.name(), Some(&claim.to_header_value()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets the headers of a batch go on; its body follows when it has been decided on.
+fn begin_batch<H: Host>(
+    gate: &Gate,
+    host: &H,
+    headers: &RequestHeaders<'_, H>,
+    outer: BatchRequest,
+    has_origin: bool,
+) -> Result<Result<(Flow, State), Refusal>, HostError> {
+    let first = |name| headers.values(name).next();
+    let set = |name, value: Option<&[u8]>| host.set_field(Fields::RequestHeaders, name, value);
+    if let Err(refusal) = check_representation(headers.all()) {
+        return Ok(Err(refusal));
+    }
+    set("content-type", Some(b"application/json"))?;
+    let declared = first("content-length").and_then(|value| std::str::from_utf8(&value).ok()?.parse().ok());
+    if declared.is_some_and(|length: usize| length > gate.config().batch.max_bytes) {
+        return Ok(Err(Refusal::TooLarge));
+    }
+    let content_length = declared.map(|length| length.saturating_add(growth(gate, length, &outer)));
+    if let Some(length) = content_length {
+        set("content-length", Some(length.to_string().as_bytes()))?;
+    }
+    if gate.config().may_reject() {
+        // An answer into which entries are put must be readable (RFC 9110 section 12.5.3).
+        set("accept-encoding", Some(b"identity"))?;
+    }
+    if !matches!(outer.outcome, Outcome::Rejected(_)) {
+        report(gate, outer.outcome.code(), outer.rejection);
+    }
+    Ok(Ok((Flow::Continue, State::Batch(Batch { outer, has_origin, content_length }))))
+}

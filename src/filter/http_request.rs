@@ -1,0 +1,221 @@
+//! One request on its way through the proxy, as a machine of `State`s.
+//!
+//! A request claims nothing from its first callback on: the client's own identity headers are removed before anything
+//! is decided, waited for or answered. It goes to Kinto only from a state in which that has been decided. Wherever a
+//! call to the proxy fails, it is answered 500 and goes no further (`HttpRequest::settle`).
+
+use log::{debug, error, info};
+
+use crate::answer::Answer;
+use crate::batch::body::BatchRequest;
+use crate::batch::refusal::Refusal;
+use crate::batch::splice::Splicer;
+use crate::filter::body::decide_body;
+use crate::filter::headers::{decide_again, strip, take_headers};
+use crate::filter::response::{check_answer, splice_body};
+use crate::gate::decide::Gate;
+use crate::host::{Fields, Host, HostError};
+use crate::rejection::Rejection;
+
+/// What the proxy does after a callback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// The headers, or this part of the body, go on.
+    Continue,
+    /// They stay, and what comes after them.
+    Pause,
+}
+
+/// One request.
+#[derive(Debug)]
+pub struct HttpRequest {
+    state: State,
+}
+
+/// How far a request has come.
+#[derive(Debug)]
+pub(super) enum State {
+    /// Nothing of it has been seen.
+    New,
+    /// It is not decided yet: it waits for the keys of an issuer.
+    AwaitingKeys(At),
+    /// A batch whose headers have been decided and whose body has not come yet.
+    Batch(Batch),
+    /// It has gone to Kinto, as a batch of which Kinto answers only a part.
+    Splicing(Splicer),
+    /// It has gone to Kinto, and nothing is left to do.
+    Done,
+    /// It has been answered, and never goes to Kinto.
+    Answered,
+}
+
+/// Where a request waits.
+#[derive(Debug)]
+pub(super) enum At {
+    /// At its headers. `arrived` says what of the body has come since: with Envoy's plugin option
+    /// `allow_on_headers_stop_iteration` the body comes while the headers wait, and is not handed out again.
+    Headers { end_of_stream: bool, arrived: Arrived },
+    /// At its body.
+    Body { batch: Batch, size: usize },
+}
+
+/// What of a body has come while the headers waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arrived {
+    Nothing,
+    Part,
+    All,
+}
+
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) outer: BatchRequest,
+    /// Envoy hands out no header once it has passed it on.
+    pub(super) has_origin: bool,
+    pub(super) content_length: Option<usize>,
+}
+
+/// A request's next state, and what the proxy does.
+pub(super) type Next = Result<(Flow, State), HostError>;
+
+impl HttpRequest {
+    /// A request of which nothing has been seen.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "a state that nobody has chosen must not be")]
+    pub const fn new() -> Self {
+        Self { state: State::New }
+    }
+
+    /// The header section of the request has come; with `end_of_stream` it is all.
+    pub fn on_headers(&mut self, gate: &Gate, host: &impl Host, end_of_stream: bool) -> Flow {
+        let next = match self.take() {
+            State::New => take_headers(gate, host, end_of_stream),
+            _ => Err(HostError("callback_order")),
+        };
+        self.settle(gate, host, next)
+    }
+
+    /// A part of the body has come; the proxy holds `size` bytes. With `end_of_stream` it is all.
+    pub fn on_body(&mut self, gate: &Gate, host: &impl Host, size: usize, end_of_stream: bool) -> Flow {
+        let next = match self.take() {
+            State::New => Err(HostError("callback_order")),
+            State::AwaitingKeys(At::Headers { end_of_stream: ended, .. }) => {
+                let arrived = if end_of_stream { Arrived::All } else { Arrived::Part };
+                Ok((Flow::Pause, State::AwaitingKeys(At::Headers { end_of_stream: ended, arrived })))
+            }
+            State::Batch(batch) if size > gate.config().batch.max_bytes => {
+                refuse(gate, host, Refusal::TooLarge, batch.has_origin)
+            }
+            State::Batch(batch) if end_of_stream => decide_body(gate, host, batch, size, true),
+            state @ (State::AwaitingKeys(_) | State::Batch(_) | State::Answered) => Ok((Flow::Pause, state)),
+            state @ (State::Splicing(_) | State::Done) => Ok((Flow::Continue, state)),
+        };
+        self.settle(gate, host, next)
+    }
+
+    /// The trailer section of the request has come, which ends the body: no body callback has said so.
+    pub fn on_trailers(&mut self, gate: &Gate, host: &impl Host) -> Flow {
+        let state = self.take();
+        let list = Fields::RequestTrailers;
+        let stripped = host.fields(list).and_then(|fields| strip(gate, host, list, &fields));
+        let next = stripped.and_then(|_| match state {
+            State::New => Err(HostError("callback_order")),
+            State::AwaitingKeys(At::Headers { end_of_stream, .. }) => {
+                let at = At::Headers { end_of_stream, arrived: Arrived::All };
+                Ok((Flow::Pause, State::AwaitingKeys(at)))
+            }
+            State::Batch(batch) => decide_body(gate, host, batch, usize::MAX, true),
+            state @ (State::AwaitingKeys(_) | State::Answered) => Ok((Flow::Pause, state)),
+            state @ (State::Splicing(_) | State::Done) => Ok((Flow::Continue, state)),
+        });
+        self.settle(gate, host, next)
+    }
+
+    /// The wait for keys is over: decides with those that are known now.
+    pub fn resume(&mut self, gate: &Gate, host: &impl Host) {
+        let next = match self.take() {
+            State::AwaitingKeys(At::Headers { end_of_stream, arrived }) => {
+                decide_again(gate, host, end_of_stream).and_then(|next| match (next, arrived) {
+                    ((_, State::Batch(batch)), Arrived::All) => {
+                        decide_body(gate, host, batch, usize::MAX, true)
+                    }
+                    // The rest is yet to come, and what has come must stay until then.
+                    ((_, State::Batch(batch)), Arrived::Part) => Ok((Flow::Pause, State::Batch(batch))),
+                    (next, _) => Ok(next),
+                })
+            }
+            State::AwaitingKeys(At::Body { batch, size }) => decide_body(gate, host, batch, size, false),
+            state => Ok((Flow::Pause, state)),
+        };
+        let resumed = next.and_then(|next| match next.0 {
+            Flow::Continue => host.resume().map(|()| next),
+            Flow::Pause => Ok(next),
+        });
+        self.settle(gate, host, resumed);
+    }
+
+    /// The header section of the answer has come; with `end_of_stream` it is all. It may be Kinto's, or the proxy's own.
+    pub fn on_response_headers(&mut self, gate: &Gate, host: &impl Host, end_of_stream: bool) -> Flow {
+        let next = match self.take() {
+            State::Splicing(splicer) => check_answer(gate, host, splicer, end_of_stream),
+            state => Ok((Flow::Continue, state)),
+        };
+        self.settle(gate, host, next)
+    }
+
+    /// A part of the answer's body has come; the proxy holds `size` bytes. With `end_of_stream` it is all.
+    pub fn on_response_body(
+        &mut self,
+        gate: &Gate,
+        host: &impl Host,
+        size: usize,
+        end_of_stream: bool,
+    ) -> Flow {
+        let next = match self.take() {
+            State::Splicing(splicer) => splice_body(gate, host, splicer, size, end_of_stream),
+            state => Ok((Flow::Continue, state)),
+        };
+        self.settle(gate, host, next)
+    }
+
+    /// The state, which is the safest one until [`settle`](Self::settle) has set the next.
+    fn take(&mut self) -> State {
+        std::mem::replace(&mut self.state, State::Answered)
+    }
+
+    /// Sets the next state. Where there is none, the client is told so, and nothing of the request goes on.
+    fn settle(&mut self, gate: &Gate, host: &impl Host, next: Next) -> Flow {
+        let (flow, state) = next.unwrap_or_else(|call| {
+            error!("the proxy failed at {call}: the request is answered 500");
+            gate.numbers().add("host_failures".to_owned(), 1);
+            if host.send(&Answer::internal_error(), true).is_err() {
+                error!("the proxy failed to answer: the request is held until it times out");
+            }
+            (Flow::Pause, State::Answered)
+        });
+        self.state = state;
+        flow
+    }
+}
+
+pub(super) fn refuse(gate: &Gate, host: &impl Host, refusal: Refusal, has_origin: bool) -> Next {
+    debug!("{}", refusal.code());
+    gate.numbers().add(format!("batch_refusals.reason.{}", refusal.code()), 1);
+    host.note_reason(refusal.code());
+    answered(host, &refusal.answer(), has_origin)
+}
+
+pub(super) fn answered(host: &impl Host, answer: &Answer, has_origin: bool) -> Next {
+    host.send(answer, has_origin)?;
+    Ok((Flow::Pause, State::Answered))
+}
+
+/// Counts what becomes of a request, and says why it proved nothing.
+pub(super) fn report(gate: &Gate, outcome: &str, rejection: Option<Rejection>) {
+    gate.numbers().count_decision(outcome, rejection);
+    match rejection {
+        Some(rejection) if outcome == "reported" => info!("would be rejected: {}", rejection.code()),
+        Some(rejection) => debug!("{outcome}: {}", rejection.code()),
+        None => {}
+    }
+}

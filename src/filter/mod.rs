@@ -1,0 +1,8 @@
+//! One request on its way through the proxy.
+
+mod body;
+#[cfg(target_arch = "wasm32")]
+mod envoy;
+mod headers;
+pub(crate) mod http_request;
+mod response;

@@ -1,0 +1,55 @@
+//! Kinto's answer to a batch of which a part was rejected: read, and completed.
+
+use log::error;
+
+use crate::answer::Answer;
+use crate::batch::refusal::utf_8_media_type;
+use crate::batch::splice::Splicer;
+use crate::gate::decide::Gate;
+use crate::host::{Body, Fields, Host};
+
+use crate::filter::http_request::{Flow, Next, State, answered};
+
+/// Lets an answer begin into which entries are put, if it is a list that can be read.
+pub(super) fn check_answer(gate: &Gate, host: &impl Host, splicer: Splicer, end_of_stream: bool) -> Next {
+    let field = |name| host.field(Fields::ResponseHeaders, name);
+    if field(":status")?.is_none_or(|status| status != b"200") {
+        // Of the whole batch, as without this filter: it holds no entries.
+        return Ok((Flow::Continue, State::Done));
+    }
+    let media_type = field("content-type")?.unwrap_or_default();
+    let is_json =
+        utf_8_media_type(&media_type).is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/json"));
+    let coding = field("content-encoding")?.unwrap_or_default();
+    let is_plain = coding.is_empty() || coding.trim_ascii().eq_ignore_ascii_case(b"identity");
+    if end_of_stream || !is_plain || !is_json {
+        return unreadable(gate, host);
+    }
+    host.set_field(Fields::ResponseHeaders, "content-length", None)?;
+    Ok((Flow::Continue, State::Splicing(splicer)))
+}
+
+pub(super) fn splice_body(
+    gate: &Gate,
+    host: &impl Host,
+    mut splicer: Splicer,
+    size: usize,
+    end_of_stream: bool,
+) -> Next {
+    let piece = host.body(Body::Response, size)?;
+    match splicer.push(&piece) {
+        Ok(content) if !end_of_stream || splicer.is_complete() => {
+            host.set_body(Body::Response, size, &content)?;
+            Ok((Flow::Continue, State::Splicing(splicer)))
+        }
+        _ => unreadable(gate, host),
+    }
+}
+
+/// Answers that Kinto's answer cannot be read. Where its head has gone on, the proxy cuts it off instead.
+fn unreadable(gate: &Gate, host: &impl Host) -> Next {
+    error!("Kinto's answer to a batch cannot be read: the client gets an error in its stead");
+    gate.numbers().add("batch_answers_unreadable".to_owned(), 1);
+    host.note_reason("batch_answer_unreadable");
+    answered(host, &Answer::unreadable(), true)
+}

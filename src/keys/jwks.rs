@@ -1,0 +1,185 @@
+//! A JWK Set (RFC 7517 section 5) to keys: what can verify a token is used, the rest is named and left out.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, DecodingKey};
+use rsa::pkcs1::{RsaPublicKey, UintRef};
+use serde_json::{Map, Value};
+use spki::der::Encode;
+
+use crate::keys::host::HostVerify;
+use crate::keys::key::{Key, NamedAlgorithm};
+use crate::keys::pem::{self, Fault};
+
+/// No issuer has more, and each costs memory and time in every worker.
+const MAX_KEYS: usize = 100;
+
+/// Where a set comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The configuration, which may hold a secret.
+    Inline,
+    /// An issuer's address, which anybody can read.
+    Remote,
+}
+
+/// The usable keys of a set, and words on each that is not.
+pub(crate) struct KeySet {
+    pub(crate) keys: Vec<Key>,
+    pub(crate) skipped: Vec<String>,
+}
+
+/// Reads a set for tokens of these algorithms.
+///
+/// # Errors
+/// It is no JWK Set, or has no usable key.
+pub(crate) fn parse(
+    set: &Value,
+    algorithms: &[NamedAlgorithm],
+    origin: Origin,
+    host: Option<HostVerify>,
+) -> Result<KeySet, Fault> {
+    let Some(jwks) = set.get("keys").and_then(Value::as_array) else {
+        return Err((
+            "is not a JWK Set".into(),
+            "give a map with a list of keys: { keys: [ { kty: RSA, kid: .., n: .., e: AQAB } ] }".into(),
+        ));
+    };
+    if jwks.len() > MAX_KEYS {
+        return Err((format!("has more than {MAX_KEYS} keys"), "give those that sign tokens".into()));
+    }
+    let mut set = KeySet { keys: Vec::new(), skipped: Vec::new() };
+    for (number, jwk) in (1_usize..).zip(jwks) {
+        let parsed = jwk.as_object().ok_or_else(|| "is not a map".to_owned());
+        match parsed.and_then(|jwk| parse_key(jwk, algorithms, origin, host)) {
+            Ok(keys) => set.keys.extend(keys),
+            Err(fault) => set.skipped.push(format!("key {number}{} {fault}", kid_in_words(jwk))),
+        }
+    }
+    if set.keys.is_empty() {
+        let names: Vec<&str> = algorithms.iter().map(|(name, _)| *name).collect();
+        let faults = if set.skipped.is_empty() { "it is empty".to_owned() } else { set.skipped.join(", ") };
+        return Err((
+            format!("has no key that verifies {}: {faults}", names.join(" or ")),
+            "give the issuer's keys, or set algorithm to what they are for".into(),
+        ));
+    }
+    Ok(set)
+}
+
+/// One key, for each of the algorithms that it may verify; or why it cannot be used.
+fn parse_key(
+    jwk: &Map<String, Value>,
+    algorithms: &[NamedAlgorithm],
+    origin: Origin,
+    host: Option<HostVerify>,
+) -> Result<Vec<Key>, String> {
+    let text = |name: &str| match jwk.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str())),
+        Some(_) => Err(format!("has a {name} that is not text")),
+    };
+    if text("use")?.is_some_and(|usage| usage != "sig") {
+        return Err("is not for signatures (use)".into());
+    }
+    if let Some(operations) = jwk.get("key_ops")
+        && !operations.as_array().is_some_and(|operations| operations.iter().any(|name| name == "verify"))
+    {
+        return Err("is not for verifying (key_ops)".into());
+    }
+    if jwk.contains_key("d") {
+        return Err("is a private key, which must never leave the token issuer".into());
+    }
+    let kind = Kind::parse(jwk)?;
+    if kind == Kind::Secret && origin == Origin::Remote {
+        return Err("is a shared secret, and this set is public".into());
+    }
+    let alg = text("alg")?;
+    let kid = text("kid")?;
+    let fits =
+        |(name, algorithm): &&NamedAlgorithm| kind.verifies(*algorithm) && alg.is_none_or(|alg| alg == *name);
+    // A secret may be long enough for one algorithm and too short for another.
+    let (mut keys, mut fault) = (Vec::new(), None);
+    for named in algorithms.iter().filter(fits) {
+        let key = kind.to_key(jwk, named.1).and_then(|key| {
+            Key::new(kid.map(str::to_owned), *named, &key, host).map_err(|_| "is damaged".to_owned())
+        });
+        match key {
+            Ok(key) => keys.push(key),
+            Err(words) => fault = Some(words),
+        }
+    }
+    if keys.is_empty() {
+        let unfit = || alg.map_or_else(|| "is for none of algorithm".into(), |_| "has another alg".into());
+        return Err(fault.unwrap_or_else(unfit));
+    }
+    Ok(keys)
+}
+
+/// The kinds of keys that verify signatures (RFC 7518 section 6.1, RFC 8037 section 2).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Rsa,
+    P256,
+    P384,
+    Ed25519,
+    Secret,
+}
+
+impl Kind {
+    fn parse(jwk: &Map<String, Value>) -> Result<Self, String> {
+        let text = |name| jwk.get(name).and_then(Value::as_str);
+        match (text("kty"), text("crv")) {
+            (Some("RSA"), _) => Ok(Self::Rsa),
+            (Some("EC"), Some("P-256")) => Ok(Self::P256),
+            (Some("EC"), Some("P-384")) => Ok(Self::P384),
+            (Some("OKP"), Some("Ed25519")) => Ok(Self::Ed25519),
+            (Some("oct"), _) => Ok(Self::Secret),
+            (Some("EC" | "OKP"), _) => Err("is on a curve other than P-256, P-384 and Ed25519".into()),
+            _ => Err("is of an unknown kty".into()),
+        }
+    }
+
+    fn verifies(self, algorithm: Algorithm) -> bool {
+        use Algorithm::{ES256, ES384, EdDSA, HS256, HS384, HS512, PS256, PS384, PS512, RS256, RS384, RS512};
+        match self {
+            Self::Rsa => matches!(algorithm, RS256 | RS384 | RS512 | PS256 | PS384 | PS512),
+            Self::P256 => algorithm == ES256,
+            Self::P384 => algorithm == ES384,
+            Self::Ed25519 => algorithm == EdDSA,
+            Self::Secret => matches!(algorithm, HS256 | HS384 | HS512),
+        }
+    }
+
+    fn to_key(self, jwk: &Map<String, Value>, algorithm: Algorithm) -> Result<DecodingKey, String> {
+        let octets = |name: &str| {
+            let text = jwk.get(name).and_then(Value::as_str).ok_or_else(|| format!("has no {name}"))?;
+            // RFC 7517 asks for base64url without padding, and some issuers pad.
+            let octets = URL_SAFE_NO_PAD.decode(text.trim_end_matches('='));
+            octets.map_err(|_| format!("has a {name} that is not base64url"))
+        };
+        match self {
+            Self::Rsa => {
+                let (modulus, exponent) = (octets("n")?, octets("e")?);
+                let key = RsaPublicKey {
+                    modulus: UintRef::new(&modulus).map_err(|_| "is damaged")?,
+                    public_exponent: UintRef::new(&exponent).map_err(|_| "is damaged")?,
+                };
+                let der = key.to_der().map_err(|_| "is damaged")?;
+                pem::parse_rsa(&der, algorithm).map_err(|(fault, _)| fault)
+            }
+            Self::P256 | Self::P384 => {
+                // SEC 1 section 2.3.3, uncompressed.
+                Ok(DecodingKey::from_ec_der(&[vec![4], octets("x")?, octets("y")?].concat()))
+            }
+            Self::Ed25519 => Ok(DecodingKey::from_ed_der(&octets("x")?)),
+            Self::Secret => pem::parse_secret(&octets("k")?, algorithm).map_err(|(fault, _)| fault),
+        }
+    }
+}
+
+/// The key's name, which is public, in a form that is fit for a log.
+fn kid_in_words(jwk: &Value) -> String {
+    let kid = jwk.get("kid").and_then(Value::as_str);
+    kid.map(|kid| format!(" (kid {:?})", kid.chars().take(64).collect::<String>())).unwrap_or_default()
+}

@@ -1,0 +1,392 @@
+//! The claim rules of RFC 7519, with strict types and the time as an argument.
+
+use serde_json::{Number, Value};
+
+use crate::json;
+use crate::rejection::Rejection;
+use crate::token::claim_name::ClaimName;
+
+/// Seconds since 1970-01-01T00:00:00Z, leap seconds ignored (RFC 7519 section 2, `NumericDate`).
+pub(crate) type NumericDate = u64;
+
+/// The claims of a token whose signature was verified.
+///
+/// Only [`Keys::verify`](crate::keys::key::Keys::verify) makes one.
+#[derive(Debug)]
+pub struct Claims(Value);
+
+/// Claims that the rules have admitted, the only ones that a user id is taken from.
+#[derive(Debug)]
+pub struct Admitted {
+    claims: Value,
+    validity: Validity,
+}
+
+/// When claims are valid: what must be checked again each time that they are used.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Validity {
+    iat: Option<NumericDate>,
+    nbf: Option<NumericDate>,
+    exp: Option<NumericDate>,
+}
+
+impl Claims {
+    /// Reads the payload of a verified token (RFC 7519 section 7.2, step 10).
+    pub(crate) fn parse(payload: &[u8]) -> Result<Self, Rejection> {
+        json::parse_object(payload).map(Self).map_err(|_| Rejection::ClaimsNotJson)
+    }
+}
+
+/// The `iss` that a token claims, nothing verified: it chooses the policy that verifies it, and no more.
+pub(crate) fn unverified_issuer(payload: &[u8]) -> Option<String> {
+    Some(json::parse_object(payload).ok()?.get("iss")?.as_str()?.to_owned())
+}
+
+impl Admitted {
+    pub(crate) fn object(&self) -> &Value {
+        &self.claims
+    }
+
+    pub(crate) fn validity(&self) -> Validity {
+        self.validity
+    }
+}
+
+impl Validity {
+    fn parse(claims: &Value) -> Result<Self, Rejection> {
+        let date = |name| numeric_date(claims.get(name));
+        Ok(Self { iat: date("iat")?, nbf: date("nbf")?, exp: date("exp")? })
+    }
+}
+
+/// What claims must say to be admitted.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// `verifyToken: false`: every claim set is admitted.
+    pub unverified: bool,
+    /// Seconds by which `exp`, `nbf` and `iat` may be off.
+    pub leeway: u64,
+    /// The issuers, any of which will do; `None` asks for none.
+    pub issuers: Option<Vec<String>>,
+    /// The audiences this service is, any of which will do; `None` admits only tokens that are for nobody.
+    pub audience: Option<Vec<String>>,
+    /// `requireExp`: whether a token must expire at all.
+    pub require_exp: bool,
+    /// `maxLifetimeSeconds`: the longest time from `iat`, or else `nbf`, to `exp`.
+    pub max_lifetime: Option<u64>,
+    /// `requiredClaims`: claims and the values of which each must have one.
+    pub required_claims: Vec<(ClaimName, Vec<Value>)>,
+    /// `requiredScopes`: scopes that a token must have, all of them.
+    pub required_scopes: Vec<String>,
+}
+
+impl Rules {
+    /// Admits claims at the time `now`.
+    pub fn admit(&self, claims: Claims, now: NumericDate) -> Result<Admitted, Rejection> {
+        let claims = claims.0;
+        let mut validity = Validity::default();
+        if !self.unverified {
+            self.check_issuer(claims.get("iss").and_then(Value::as_str))?;
+            validity = Validity::parse(&claims)?;
+            self.check_times(validity, now)?;
+            self.check_lifetime(validity)?;
+            self.check_audience(claims.get("aud"))?;
+            check_string(claims.get("sub"), Rejection::SubjectNotString)?;
+            check_string(claims.get("jti"), Rejection::JwtIdNotString)?;
+            self.check_required(&claims)?;
+        }
+        Ok(Admitted { claims, validity })
+    }
+
+    /// Whether tokens of this `iss` are for these rules.
+    pub(crate) fn check_issuer(&self, iss: Option<&str>) -> Result<(), Rejection> {
+        let fits = |issuers: &Vec<String>| issuers.iter().any(|issuer| Some(issuer.as_str()) == iss);
+        if self.issuers.as_ref().is_none_or(fits) { Ok(()) } else { Err(Rejection::IssuerUnknown) }
+    }
+
+    /// Checks the times of claims, which pass, at each use.
+    pub(crate) fn check_times(&self, validity: Validity, now: NumericDate) -> Result<(), Rejection> {
+        let latest_start = now.saturating_add(self.leeway);
+        if validity.iat.is_some_and(|iat| iat > latest_start) {
+            return Err(Rejection::IssuedInFuture);
+        }
+        if validity.nbf.is_some_and(|nbf| nbf > latest_start) {
+            return Err(Rejection::NotYetValid);
+        }
+        // "on or after which the JWT MUST NOT be accepted" (RFC 7519 section 4.1.4): equal is expired.
+        if validity.exp.is_some_and(|exp| exp.saturating_add(self.leeway) <= now) {
+            return Err(Rejection::Expired);
+        }
+        Ok(())
+    }
+
+    fn check_lifetime(&self, validity: Validity) -> Result<(), Rejection> {
+        if self.max_lifetime.is_none() && !self.require_exp {
+            return Ok(());
+        }
+        let exp = validity.exp.ok_or(Rejection::ExpMissing)?;
+        let Some(longest) = self.max_lifetime else { return Ok(()) };
+        let start = validity.iat.or(validity.nbf).ok_or(Rejection::StartMissing)?;
+        if exp.saturating_sub(start) > longest { Err(Rejection::LifetimeTooLong) } else { Ok(()) }
+    }
+
+    fn check_required(&self, claims: &Value) -> Result<(), Rejection> {
+        let has = |(name, values): &(ClaimName, Vec<Value>)| match name.find(claims) {
+            Some(Value::Array(items)) => items.iter().any(|item| values.contains(item)),
+            Some(value) => values.contains(value),
+            None => false,
+        };
+        if !self.required_claims.iter().all(has) {
+            return Err(Rejection::ClaimMismatch);
+        }
+        let granted = scopes(claims);
+        if !self.required_scopes.iter().all(|scope| granted.contains(&scope.as_str())) {
+            return Err(Rejection::ScopeMissing);
+        }
+        Ok(())
+    }
+
+    fn check_audience(&self, aud: Option<&Value>) -> Result<(), Rejection> {
+        let aud = aud.filter(|aud| !is_empty(aud));
+        let Some(expected) = &self.audience else {
+            return aud.map_or(Ok(()), |_| Err(Rejection::AudienceUnexpected));
+        };
+        let names: Option<Vec<&str>> = match aud.ok_or(Rejection::AudienceMissing)? {
+            Value::String(name) => Some(vec![name]),
+            Value::Array(names) => names.iter().map(Value::as_str).collect(),
+            _ => None,
+        };
+        let names = names.ok_or(Rejection::AudienceMismatch)?;
+        if expected.iter().any(|name| names.contains(&name.as_str())) {
+            Ok(())
+        } else {
+            Err(Rejection::AudienceMismatch)
+        }
+    }
+}
+
+/// The scopes of a token: `scope` (RFC 8693 section 4.2), or `scp`, as Entra and Okta write it; text with
+/// spaces, or a list.
+fn scopes(claims: &Value) -> Vec<&str> {
+    let granted = ["scope", "scp"].into_iter().filter_map(|name| claims.get(name));
+    granted
+        .flat_map(|scopes| match scopes {
+            Value::String(text) => text.split(' ').collect::<Vec<_>>(),
+            Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        })
+        .collect()
+}
+
+/// Whether `kinto_jwt` (Python) takes this `aud` for no audience at all.
+fn is_empty(aud: &Value) -> bool {
+    match aud {
+        Value::Null => true,
+        Value::Bool(value) => !value,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+    }
+}
+
+fn check_string(claim: Option<&Value>, rejection: Rejection) -> Result<(), Rejection> {
+    if claim.is_none_or(Value::is_string) { Ok(()) } else { Err(rejection) }
+}
+
+fn numeric_date(claim: Option<&Value>) -> Result<Option<NumericDate>, Rejection> {
+    let Some(claim) = claim else { return Ok(None) };
+    claim.as_number().and_then(whole_seconds).map(Some).ok_or(Rejection::NotNumericDate)
+}
+
+/// A fraction of a second is cut off, as `kinto_jwt` does (PyJWT's `int`).
+fn whole_seconds(number: &Number) -> Option<NumericDate> {
+    number.as_u64().or_else(|| {
+        let seconds = number.as_f64().filter(|seconds| seconds.is_finite() && !seconds.is_sign_negative())?;
+        #[expect(clippy::as_conversions, reason = "saturates, and there is no other conversion from f64")]
+        Some(seconds.trunc() as NumericDate)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: NumericDate = 1_800_000_000;
+
+    fn admit(rules: &Rules, claims: &Value) -> Result<(), Rejection> {
+        rules.admit(Claims::parse(claims.to_string().as_bytes())?, NOW).map(|_| ())
+    }
+
+    fn rules() -> Rules {
+        Rules::default()
+    }
+
+    #[test]
+    fn times_are_checked_to_the_second() {
+        for (claims, result) in [
+            (json!({}), Ok(())),
+            (json!({"exp": NOW + 1}), Ok(())),
+            (json!({"exp": NOW}), Err(Rejection::Expired)),
+            (json!({"exp": 1_800_000_000.9}), Err(Rejection::Expired)),
+            (json!({"exp": 1_800_000_001.0}), Ok(())),
+            (json!({"exp": 1e30}), Ok(())),
+            (json!({"exp": 0}), Err(Rejection::Expired)),
+            (json!({"nbf": NOW}), Ok(())),
+            (json!({"nbf": 1_800_000_000.9}), Ok(())),
+            (json!({"nbf": NOW + 1}), Err(Rejection::NotYetValid)),
+            (json!({"iat": NOW}), Ok(())),
+            (json!({"iat": NOW + 1}), Err(Rejection::IssuedInFuture)),
+        ] {
+            assert_eq!(admit(&rules(), &claims), result, "{claims}");
+        }
+    }
+
+    #[test]
+    fn leeway_covers_all_three_times() {
+        let rules = Rules { leeway: 30, ..rules() };
+        for (claims, result) in [
+            (json!({"exp": NOW - 29}), Ok(())),
+            (json!({"exp": NOW - 30}), Err(Rejection::Expired)),
+            (json!({"nbf": NOW + 30}), Ok(())),
+            (json!({"nbf": NOW + 31}), Err(Rejection::NotYetValid)),
+            (json!({"iat": NOW + 30}), Ok(())),
+            (json!({"iat": NOW + 31}), Err(Rejection::IssuedInFuture)),
+        ] {
+            assert_eq!(admit(&rules, &claims), result, "{claims}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_a_non_negative_number_or_the_token_is_invalid() {
+        for name in ["exp", "nbf", "iat"] {
+            for value in
+                [json!("9999999999"), json!(true), json!(null), json!([1]), json!({}), json!(-1), json!(-0.5)]
+            {
+                let result = admit(&rules(), &json!({name: value}));
+                assert_eq!(result, Err(Rejection::NotNumericDate), "{name}: {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_audience_configured_admits_only_tokens_for_nobody() {
+        for aud in [json!(""), json!([]), json!(null), json!(0), json!(false), json!({})] {
+            assert_eq!(admit(&rules(), &json!({"aud": aud})), Ok(()), "{aud}");
+        }
+        for aud in [json!("x"), json!(["x"]), json!([""]), json!(7), json!(true)] {
+            assert_eq!(admit(&rules(), &json!({"aud": aud})), Err(Rejection::AudienceUnexpected), "{aud}");
+        }
+    }
+
+    #[test]
+    fn a_configured_audience_must_be_named() {
+        let rules = Rules { audience: Some(vec!["a".into(), "b".into()]), ..rules() };
+        for (aud, result) in [
+            (json!("a"), Ok(())),
+            (json!(["x", "b"]), Ok(())),
+            (json!("c"), Err(Rejection::AudienceMismatch)),
+            (json!("A"), Err(Rejection::AudienceMismatch)),
+            (json!("a "), Err(Rejection::AudienceMismatch)),
+            (json!(["a", 1]), Err(Rejection::AudienceMismatch)),
+            (json!({"a": 1}), Err(Rejection::AudienceMismatch)),
+            (json!(1), Err(Rejection::AudienceMismatch)),
+            (json!(""), Err(Rejection::AudienceMissing)),
+            (json!([]), Err(Rejection::AudienceMissing)),
+        ] {
+            assert_eq!(admit(&rules, &json!({"aud": aud})), result, "{aud}");
+        }
+        assert_eq!(admit(&rules, &json!({})), Err(Rejection::AudienceMissing));
+    }
+
+    #[test]
+    fn sub_and_jti_are_strings_when_present() {
+        assert_eq!(admit(&rules(), &json!({"sub": 42})), Err(Rejection::SubjectNotString));
+        assert_eq!(admit(&rules(), &json!({"sub": null})), Err(Rejection::SubjectNotString));
+        assert_eq!(admit(&rules(), &json!({"jti": 1})), Err(Rejection::JwtIdNotString));
+        assert_eq!(admit(&rules(), &json!({"sub": "a", "jti": "1", "iss": 5})), Ok(()));
+    }
+
+    #[test]
+    fn an_issuer_is_one_of_those_configured_to_the_letter() {
+        let rules = Rules { issuers: Some(vec!["https://a".into(), "https://b/".into()]), ..rules() };
+        for (iss, result) in [
+            (json!("https://a"), Ok(())),
+            (json!("https://b/"), Ok(())),
+            (json!("https://a/"), Err(Rejection::IssuerUnknown)),
+            (json!("https://A"), Err(Rejection::IssuerUnknown)),
+            (json!(["https://a"]), Err(Rejection::IssuerUnknown)),
+            (json!(null), Err(Rejection::IssuerUnknown)),
+            (json!(""), Err(Rejection::IssuerUnknown)),
+        ] {
+            assert_eq!(admit(&rules, &json!({"iss": iss})), result, "{iss}");
+        }
+        assert_eq!(admit(&rules, &json!({})), Err(Rejection::IssuerUnknown));
+    }
+
+    #[test]
+    fn a_lifetime_is_from_iat_or_else_nbf_to_exp() {
+        let rules = Rules { max_lifetime: Some(600), ..rules() };
+        for (claims, result) in [
+            (json!({"iat": NOW, "exp": NOW + 600}), Ok(())),
+            (json!({"iat": NOW, "exp": NOW + 601}), Err(Rejection::LifetimeTooLong)),
+            (json!({"nbf": NOW, "exp": NOW + 600}), Ok(())),
+            (json!({"nbf": NOW, "exp": NOW + 601}), Err(Rejection::LifetimeTooLong)),
+            (json!({"iat": NOW - 500, "nbf": NOW, "exp": NOW + 101}), Err(Rejection::LifetimeTooLong)),
+            (json!({"exp": NOW + 1}), Err(Rejection::StartMissing)),
+            (json!({"iat": NOW}), Err(Rejection::ExpMissing)),
+            (json!({"iat": 0, "exp": 1e30}), Err(Rejection::LifetimeTooLong)),
+        ] {
+            assert_eq!(admit(&rules, &claims), result, "{claims}");
+        }
+        let rules = Rules { require_exp: true, ..Rules::default() };
+        assert_eq!(admit(&rules, &json!({})), Err(Rejection::ExpMissing));
+        assert_eq!(admit(&rules, &json!({"exp": NOW + 1})), Ok(()));
+    }
+
+    #[test]
+    fn a_required_claim_has_one_of_its_values() {
+        let required = vec![
+            (ClaimName::new("/realm/roles".into()), vec![json!("kinto"), json!("admin")]),
+            (ClaimName::new("verified".into()), vec![json!(true)]),
+        ];
+        let rules = Rules { required_claims: required, ..rules() };
+        for (claims, result) in [
+            (json!({"realm": {"roles": ["x", "admin"]}, "verified": true}), Ok(())),
+            (json!({"realm": {"roles": "kinto"}, "verified": true}), Ok(())),
+            (json!({"realm": {"roles": ["x"]}, "verified": true}), Err(Rejection::ClaimMismatch)),
+            (json!({"realm": {"roles": []}, "verified": true}), Err(Rejection::ClaimMismatch)),
+            (json!({"realm": {"roles": "kinto admin"}, "verified": true}), Err(Rejection::ClaimMismatch)),
+            (json!({"realm": {"roles": ["admin"]}, "verified": "true"}), Err(Rejection::ClaimMismatch)),
+            (json!({"realm": {"roles": ["admin"]}}), Err(Rejection::ClaimMismatch)),
+            (json!({"verified": true}), Err(Rejection::ClaimMismatch)),
+        ] {
+            assert_eq!(admit(&rules, &claims), result, "{claims}");
+        }
+    }
+
+    #[test]
+    fn required_scopes_are_all_there() {
+        let rules = Rules { required_scopes: vec!["read".into(), "write".into()], ..rules() };
+        for (claims, result) in [
+            (json!({"scope": "write read"}), Ok(())),
+            (json!({"scp": ["read", "write"]}), Ok(())),
+            (json!({"scp": "read", "scope": "write"}), Ok(())),
+            (json!({"scope": "read"}), Err(Rejection::ScopeMissing)),
+            (json!({"scope": "read,write"}), Err(Rejection::ScopeMissing)),
+            (json!({"scope": "READ WRITE"}), Err(Rejection::ScopeMissing)),
+            (json!({"scope": {"read": 1, "write": 1}}), Err(Rejection::ScopeMissing)),
+            (json!({}), Err(Rejection::ScopeMissing)),
+        ] {
+            assert_eq!(admit(&rules, &claims), result, "{claims}");
+        }
+    }
+
+    #[test]
+    fn without_verification_every_claim_set_is_admitted() {
+        let rules = Rules { unverified: true, ..rules() };
+        assert_eq!(admit(&rules, &json!({"exp": 1, "aud": "x", "sub": 42})), Ok(()));
+    }
+}

@@ -1,0 +1,38 @@
+//! The user id: what Kinto will read after `kinto_jwt:`.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use crate::rejection::Rejection;
+use crate::token::claim_name::ClaimName;
+use crate::token::claims::Admitted;
+use crate::token::header_text::{Charset, HeaderText};
+
+/// Who a request is. An altered id would be another user, so it is carried exactly or not at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserId(HeaderText);
+
+impl UserId {
+    /// The user id of admitted claims, or why a header cannot carry it.
+    pub fn from_claims(claims: &Admitted, name: &ClaimName, charset: Charset) -> Result<Self, Rejection> {
+        Self::from_value(name.find(claims.object()).ok_or(Rejection::NoUserIdClaim)?, charset)
+    }
+
+    /// A user id of the operator's (`unauthorizedUserId`).
+    pub fn from_value(value: &Value, charset: Charset) -> Result<Self, Rejection> {
+        HeaderText::from_value(value, charset).map(Self)
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The id as the bytes of a header value, in latin-1.
+    #[must_use]
+    pub fn to_header_value(&self) -> Cow<'_, [u8]> {
+        self.0.to_header_value()
+    }
+}
