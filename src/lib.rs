@@ -75,7 +75,6 @@ mod config;
 mod counters;
 mod filter;
 mod gate;
-mod host;
 mod json;
 mod keys;
 mod rejection;
@@ -90,9 +89,9 @@ pub use batch::body::{
 pub use batch::path::is_batch;
 pub use batch::refusal::Refusal;
 pub use config::parse::{Config, ConfigError, parse as parse_config};
+pub use filter::host::{Body, Fields, Host, HostError, Wait};
 pub use filter::http_request::{Flow, HttpRequest};
 pub use gate::decide::{Gate, Outcome};
-pub use host::{Body, Fields, Host, HostError, Wait};
 pub use keys::host::HostVerify;
 pub use rejection::{Cause, Rejection};
 pub use request::credentials::Request;

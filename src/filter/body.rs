@@ -6,8 +6,8 @@ use crate::answer::Answer;
 use crate::batch::body::{Rewritten, UnknownKeys, rewrite};
 use crate::batch::refusal::Refusal;
 use crate::batch::splice::Splicer;
+use crate::filter::host::{Body, Host, Wait};
 use crate::gate::decide::Gate;
-use crate::host::{Body, Host, Wait};
 use crate::rejection::Rejection;
 
 use crate::filter::http_request::{At, Batch, Flow, Next, State, answered, refuse, report};

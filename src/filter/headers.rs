@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use crate::batch::body::{BatchRequest, growth};
 use crate::batch::path::{Target, target};
 use crate::batch::refusal::{Refusal, check_representation};
+use crate::filter::host::{Fields, Host, HostError, RequestHeaders, Wait};
 use crate::gate::decide::{Decision, Gate, Outcome};
-use crate::host::{Fields, Host, HostError, RequestHeaders, Wait};
 use crate::request::credentials::{Place, Request};
 
 use crate::filter::http_request::{Arrived, At, Batch, Flow, Next, State, answered, refuse, report};

@@ -12,9 +12,9 @@ use crate::batch::refusal::Refusal;
 use crate::batch::splice::Splicer;
 use crate::filter::body::decide_body;
 use crate::filter::headers::{decide_again, strip, take_headers};
+use crate::filter::host::{Fields, Host, HostError};
 use crate::filter::response::{check_answer, splice_body};
 use crate::gate::decide::Gate;
-use crate::host::{Fields, Host, HostError};
 use crate::rejection::Rejection;
 
 /// What the proxy does after a callback.

@@ -4,5 +4,6 @@ mod body;
 #[cfg(target_arch = "wasm32")]
 mod envoy;
 mod headers;
+pub(crate) mod host;
 pub(crate) mod http_request;
 mod response;

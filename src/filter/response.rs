@@ -5,8 +5,8 @@ use log::error;
 use crate::answer::Answer;
 use crate::batch::refusal::utf_8_media_type;
 use crate::batch::splice::Splicer;
+use crate::filter::host::{Body, Fields, Host};
 use crate::gate::decide::Gate;
-use crate::host::{Body, Fields, Host};
 
 use crate::filter::http_request::{Flow, Next, State, answered};
 

@@ -7,8 +7,8 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, MapType, MetricType};
 
 use crate::answer::Answer;
+use crate::filter::host::{Body, Fields, Host, HostError, Wait};
 use crate::gate::decide::Gate;
-use crate::host::{Body, Fields, Host, HostError, Wait};
 
 use crate::filter::envoy::issuer::Issuer;
 

@@ -15,9 +15,9 @@ use crate::filter::envoy::host::{self, Envoy, Metrics};
 use crate::filter::envoy::http::Filter;
 use crate::filter::envoy::issuer::{self, Issuer};
 use crate::filter::envoy::waiting::{Waiting, WaitingRoom};
+use crate::filter::host::{HostError, Wait};
 use crate::filter::http_request::HttpRequest;
 use crate::gate::decide::Gate;
-use crate::host::{HostError, Wait};
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
