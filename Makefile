@@ -8,7 +8,7 @@ PYTHON ?= python3
 .PHONY: build run test browser-test monitoring-test bench lint clean setup-run setup-test compose-up compose-test compose-down compose-logs have-docker
 
 build:
-	@sh envoy/build-module.sh
+	@sh build/module.sh
 	@ls -l $(MODULE) | awk '{ print $$NF ": " $$5 " bytes" }'
 
 $(VENV)/run.done: envoy/demo/requirements.txt
