@@ -88,11 +88,14 @@ pub use batch::body::{
 };
 pub use batch::path::is_batch;
 pub use batch::refusal::Refusal;
-pub use config::parse::{Config, ConfigError, parse as parse_config};
+pub use config::parse::parse as parse_config;
+pub use config::settings::ConfigError;
 pub use filter::host::{Body, Fields, Host, HostError, Wait};
-pub use filter::http_request::{Flow, HttpRequest};
+pub use filter::http_request::HttpRequest;
+pub use filter::state::Flow;
+pub use gate::config::Config;
 pub use gate::decide::{Gate, Outcome};
 pub use keys::host::HostVerify;
 pub use rejection::{Cause, Rejection};
-pub use request::credentials::Request;
+pub use request::Request;
 pub use token::jws::Token;

@@ -16,22 +16,6 @@
 
 use crate::answer::Answer;
 
-/// Limits of the batch endpoint (`batch`).
-#[derive(Clone, Debug)]
-pub struct BatchLimits {
-    /// Bytes of the largest body that is read (`maxBytes`).
-    pub max_bytes: usize,
-    /// The largest number of sub-requests (`maxRequests`).
-    pub max_requests: usize,
-}
-
-impl Default for BatchLimits {
-    /// A body that fits Envoy's usual buffers, and Kinto's own `batch_max_requests`.
-    fn default() -> Self {
-        Self { max_bytes: 1_048_576, max_requests: 25 }
-    }
-}
-
 /// Why a batch is not forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {

@@ -2,16 +2,16 @@
 
 use serde_json::{Map, Value};
 
-use crate::batch::refusal::BatchLimits;
+use crate::config::header::{own_header, taken};
 use crate::config::policy::{self, KEY_SETTINGS, PLACE_SETTINGS, POLICY_SETTINGS};
-pub use crate::config::settings::ConfigError;
-use crate::config::settings::{Settings, error, read};
+use crate::config::settings::{ConfigError, Settings, error, read};
 use crate::gate::cache::CacheLimits;
+use crate::gate::config::{BatchLimits, Config};
 use crate::gate::on_failure::{Failures, OnFailure, OpenPaths};
 use crate::gate::policy::Policy;
 use crate::keys::host::HostVerify;
 use crate::request::credentials::Place;
-use crate::request::identity_header::{IdentityHeader, is_token, wsgi_key};
+use crate::request::identity_header::IdentityHeader;
 use crate::token::header_text::Charset;
 use crate::token::user_id::UserId;
 
@@ -44,89 +44,6 @@ const MAX_BATCH_REQUESTS: u64 = 1_000;
 
 /// More policies than this are a mistake, and each request may have to look at all.
 const MAX_POLICIES: usize = 32;
-
-/// Who is let in as whom.
-#[derive(Debug)]
-pub struct Config {
-    /// `policies`, or the one that the settings themselves are.
-    pub policies: Vec<Policy>,
-    /// `onMissing`, `onInvalid`, `onKeysUnavailable`, `open` and `unauthorizedUserId`.
-    pub failures: Failures,
-    /// `userIdHeader`: the header that Kinto trusts.
-    pub identity_header: IdentityHeader,
-    /// The headers of `claimsToHeaders`, of all policies.
-    pub claim_headers: Vec<IdentityHeader>,
-    /// The usual header, where `userIdHeader` names another. A Kinto that still trusts it must not get the client's.
-    usual_header: Option<IdentityHeader>,
-    /// `forwardToken`: whether Kinto gets the token too.
-    pub forward_token: bool,
-    /// `tokenCache`: how many verified tokens are remembered.
-    pub token_cache: CacheLimits,
-    /// `batch`: limits of the batch endpoint.
-    pub batch: BatchLimits,
-    /// Keys that were left out of a `jwks`, in words for the log.
-    pub warnings: Vec<String>,
-}
-
-impl Config {
-    /// Every place where a token may be, of all policies, each once.
-    #[must_use]
-    pub fn places(&self) -> Vec<&Place> {
-        let mut places = Vec::new();
-        for place in self.policies.iter().flat_map(|policy| policy.credentials.places()) {
-            if !places.contains(&place) {
-                places.push(place);
-            }
-        }
-        places
-    }
-
-    /// Whether a request, or a part of a batch, may get an answer from this filter for want of proof.
-    #[must_use]
-    pub fn may_reject(&self) -> bool {
-        let Failures { missing, invalid, keys_unavailable, .. } = self.failures;
-        let fetches = self.policies.iter().any(|policy| policy.keys.remote.is_some());
-        [missing, invalid].contains(&OnFailure::Reject) || (fetches && keys_unavailable == OnFailure::Reject)
-    }
-
-    /// Whether WSGI would file a header of this name where only this filter may write.
-    #[must_use]
-    pub fn is_ours(&self, name: &str) -> bool {
-        self.own_headers().any(|header| header.is_spelled(name))
-    }
-
-    /// The headers that no client may write.
-    pub fn own_headers(&self) -> impl Iterator<Item = &IdentityHeader> {
-        std::iter::once(&self.identity_header).chain(&self.usual_header).chain(&self.claim_headers)
-    }
-
-    /// Each header has one meaning.
-    fn check_headers(&self) -> Result<(), ConfigError> {
-        let places = self.places();
-        let token_header = |header: &IdentityHeader| {
-            places.iter().any(|place| !matches!(place, Place::Query(_)) && header.is_spelled(place.field()))
-        };
-        if token_header(&self.identity_header) {
-            return Err(taken("userIdHeader"));
-        }
-        if let Some(usual) = &self.usual_header {
-            if token_header(usual) {
-                return Err(taken("http_header or from: userId"));
-            }
-            if self.claim_headers.iter().any(|header| usual.is_spelled(header.name())) {
-                return Err(taken("claimsToHeaders.userId"));
-            }
-        }
-        if self.claim_headers.iter().any(|header| self.identity_header.is_spelled(header.name())) {
-            // The name may be a secret.
-            return Err(taken("claimsToHeaders: the header of userIdHeader"));
-        }
-        match self.claim_headers.iter().find(|header| token_header(header)) {
-            Some(header) => Err(taken(&format!("claimsToHeaders.{}", header.name()))),
-            None => Ok(()),
-        }
-    }
-}
 
 /// Reads the bytes that Envoy hands the plugin, in each form that an operator can write:
 /// a `google.protobuf.Struct` (native YAML; it arrives as binary protobuf), or JSON text
@@ -169,8 +86,35 @@ pub fn parse(bytes: &[u8], host: Option<HostVerify>) -> Result<Config, ConfigErr
         batch: batch(&mut settings)?,
         warnings,
     };
-    config.check_headers()?;
+    check_headers(&config)?;
     Ok(config)
+}
+
+/// Each header has one meaning.
+fn check_headers(config: &Config) -> Result<(), ConfigError> {
+    let places = config.places();
+    let token_header = |header: &IdentityHeader| {
+        places.iter().any(|place| !matches!(place, Place::Query(_)) && header.is_spelled(place.field()))
+    };
+    if token_header(&config.identity_header) {
+        return Err(taken("userIdHeader"));
+    }
+    if let Some(usual) = &config.usual_header {
+        if token_header(usual) {
+            return Err(taken("http_header or from: userId"));
+        }
+        if config.claim_headers.iter().any(|header| usual.is_spelled(header.name())) {
+            return Err(taken("claimsToHeaders.userId"));
+        }
+    }
+    if config.claim_headers.iter().any(|header| config.identity_header.is_spelled(header.name())) {
+        // The name may be a secret.
+        return Err(taken("claimsToHeaders: the header of userIdHeader"));
+    }
+    match config.claim_headers.iter().find(|header| token_header(header)) {
+        Some(header) => Err(taken(&format!("claimsToHeaders.{}", header.name()))),
+        None => Ok(()),
+    }
 }
 
 fn all_settings() -> Vec<&'static str> {
@@ -287,34 +231,6 @@ fn charset(settings: &mut Settings) -> Result<Charset, ConfigError> {
 fn identity_header(settings: &mut Settings) -> Result<IdentityHeader, ConfigError> {
     let name = settings.text("userIdHeader", USER_ID_HEADER)?;
     own_header("userIdHeader", name, "userId or X-User-Id, and its upper-case form in Kinto's environ_key")
-}
-
-/// A header that only this filter may write.
-pub(crate) fn own_header(setting: &str, name: String, example: &str) -> Result<IdentityHeader, ConfigError> {
-    if !is_token(&name) || name.contains('_') {
-        return Err(error(
-            setting,
-            "is not a header name that reaches Kinto (letters, digits and -; servers drop names with _)",
-            format!("write for example {example}"),
-        ));
-    }
-    let meaningful = [
-        "HOST",
-        "CONTENT_TYPE",
-        "CONTENT_LENGTH",
-        "TRANSFER_ENCODING",
-        "CONNECTION",
-        "COOKIE",
-        "AUTHORIZATION",
-    ];
-    if meaningful.contains(&wsgi_key(&name).as_str()) {
-        return Err(taken(setting));
-    }
-    Ok(IdentityHeader::new(name))
-}
-
-fn taken(setting: &str) -> ConfigError {
-    error(setting, "is a header with another meaning", "write a name of its own, such as userId")
 }
 
 fn token_cache(settings: &mut Settings) -> Result<CacheLimits, ConfigError> {

@@ -2,15 +2,16 @@
 
 use serde_json::{Map, Value};
 
-use crate::config::parse::own_header;
+use crate::config::header::own_header;
 use crate::config::settings::{ConfigError, Settings, error};
-use crate::gate::policy::{KeyRing, Policy};
+use crate::gate::policy::Policy;
 use crate::json;
 use crate::keys::host::HostVerify;
 use crate::keys::jwks::{self, Origin};
 use crate::keys::key::{ALGORITHMS, Choice, Key, Keys, NamedAlgorithm};
 use crate::keys::pem;
 use crate::keys::remote::{Address, RemoteJwks, Source};
+use crate::keys::ring::KeyRing;
 use crate::request::credentials::{Credentials, Place};
 use crate::request::identity_header::{IdentityHeader, is_token, same_key, wsgi_key};
 use crate::token::claim_name::ClaimName;

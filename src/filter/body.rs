@@ -10,7 +10,7 @@ use crate::filter::host::{Body, Host, Wait};
 use crate::gate::decide::Gate;
 use crate::rejection::Rejection;
 
-use crate::filter::http_request::{At, Batch, Flow, Next, State, answered, refuse, report};
+use crate::filter::state::{At, Batch, Flow, Next, State, answered, refuse, report};
 
 /// Decides on a batch by its body, of which the proxy holds `size` bytes.
 pub(super) fn decide_body(gate: &Gate, host: &impl Host, batch: Batch, size: usize, may_wait: bool) -> Next {

@@ -7,9 +7,10 @@ use crate::batch::path::{Target, target};
 use crate::batch::refusal::{Refusal, check_representation};
 use crate::filter::host::{Fields, Host, HostError, RequestHeaders, Wait};
 use crate::gate::decide::{Decision, Gate, Outcome};
-use crate::request::credentials::{Place, Request};
+use crate::request::Request;
+use crate::request::credentials::Place;
 
-use crate::filter::http_request::{Arrived, At, Batch, Flow, Next, State, answered, refuse, report};
+use crate::filter::state::{Arrived, At, Batch, Flow, Next, State, answered, refuse, report};
 
 /// Strips the headers of a request, and decides on it by them.
 pub(super) fn take_headers(gate: &Gate, host: &impl Host, end_of_stream: bool) -> Next {

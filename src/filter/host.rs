@@ -5,7 +5,7 @@ use std::time::Duration;
 use std::{borrow::Cow, fmt};
 
 use crate::answer::Answer;
-use crate::request::credentials::Request;
+use crate::request::Request;
 
 /// A list of fields that belongs to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

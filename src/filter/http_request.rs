@@ -4,79 +4,22 @@
 //! is decided, waited for or answered. It goes to Kinto only from a state in which that has been decided. Wherever a
 //! call to the proxy fails, it is answered 500 and goes no further (`HttpRequest::settle`).
 
-use log::{debug, error, info};
+use log::error;
 
 use crate::answer::Answer;
-use crate::batch::body::BatchRequest;
 use crate::batch::refusal::Refusal;
-use crate::batch::splice::Splicer;
 use crate::filter::body::decide_body;
 use crate::filter::headers::{decide_again, strip, take_headers};
 use crate::filter::host::{Fields, Host, HostError};
 use crate::filter::response::{check_answer, splice_body};
+use crate::filter::state::{Arrived, At, Flow, Next, State, refuse};
 use crate::gate::decide::Gate;
-use crate::rejection::Rejection;
-
-/// What the proxy does after a callback.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    /// The headers, or this part of the body, go on.
-    Continue,
-    /// They stay, and what comes after them.
-    Pause,
-}
 
 /// One request.
 #[derive(Debug)]
 pub struct HttpRequest {
     state: State,
 }
-
-/// How far a request has come.
-#[derive(Debug)]
-pub(super) enum State {
-    /// Nothing of it has been seen.
-    New,
-    /// It is not decided yet: it waits for the keys of an issuer.
-    AwaitingKeys(At),
-    /// A batch whose headers have been decided and whose body has not come yet.
-    Batch(Batch),
-    /// It has gone to Kinto, as a batch of which Kinto answers only a part.
-    Splicing(Splicer),
-    /// It has gone to Kinto, and nothing is left to do.
-    Done,
-    /// It has been answered, and never goes to Kinto.
-    Answered,
-}
-
-/// Where a request waits.
-#[derive(Debug)]
-pub(super) enum At {
-    /// At its headers. `arrived` says what of the body has come since: with Envoy's plugin option
-    /// `allow_on_headers_stop_iteration` the body comes while the headers wait, and is not handed out again.
-    Headers { end_of_stream: bool, arrived: Arrived },
-    /// At its body.
-    Body { batch: Batch, size: usize },
-}
-
-/// What of a body has come while the headers waited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Arrived {
-    Nothing,
-    Part,
-    All,
-}
-
-#[derive(Debug)]
-pub(super) struct Batch {
-    pub(super) outer: BatchRequest,
-    /// Envoy hands out no header once it has passed it on.
-    pub(super) has_origin: bool,
-    pub(super) content_length: Option<usize>,
-}
-
-/// A request's next state, and what the proxy does.
-pub(super) type Next = Result<(Flow, State), HostError>;
 
 impl HttpRequest {
     /// A request of which nothing has been seen.
@@ -195,27 +138,5 @@ impl HttpRequest {
         });
         self.state = state;
         flow
-    }
-}
-
-pub(super) fn refuse(gate: &Gate, host: &impl Host, refusal: Refusal, has_origin: bool) -> Next {
-    debug!("{}", refusal.code());
-    gate.numbers().add(format!("batch_refusals.reason.{}", refusal.code()), 1);
-    host.note_reason(refusal.code());
-    answered(host, &refusal.answer(), has_origin)
-}
-
-pub(super) fn answered(host: &impl Host, answer: &Answer, has_origin: bool) -> Next {
-    host.send(answer, has_origin)?;
-    Ok((Flow::Pause, State::Answered))
-}
-
-/// Counts what becomes of a request, and says why it proved nothing.
-pub(super) fn report(gate: &Gate, outcome: &str, rejection: Option<Rejection>) {
-    gate.numbers().count_decision(outcome, rejection);
-    match rejection {
-        Some(rejection) if outcome == "reported" => info!("would be rejected: {}", rejection.code()),
-        Some(rejection) => debug!("{outcome}: {}", rejection.code()),
-        None => {}
     }
 }

@@ -7,3 +7,4 @@ mod headers;
 pub(crate) mod host;
 pub(crate) mod http_request;
 mod response;
+pub(crate) mod state;

@@ -8,7 +8,7 @@ use crate::batch::splice::Splicer;
 use crate::filter::host::{Body, Fields, Host};
 use crate::gate::decide::Gate;
 
-use crate::filter::http_request::{Flow, Next, State, answered};
+use crate::filter::state::{Flow, Next, State, answered};
 
 /// Lets an answer begin into which entries are put, if it is a list that can be read.
 pub(super) fn check_answer(gate: &Gate, host: &impl Host, splicer: Splicer, end_of_stream: bool) -> Next {

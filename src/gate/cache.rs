@@ -5,13 +5,10 @@
 //! would push good ones out.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 
 use lru::LruCache;
 
-use crate::token::claims::Validity;
-use crate::token::header_text::HeaderText;
-use crate::token::user_id::UserId;
+use crate::gate::policy::Verified;
 
 /// Bytes that an entry takes beside its token and its user id: two hash table words, the list's links, the
 /// times, and what the allocator adds. Measured: 176.
@@ -30,19 +27,6 @@ impl Default for CacheLimits {
     fn default() -> Self {
         Self { max_entries: 10_000, max_bytes: 8_388_608 }
     }
-}
-
-/// What a verified token says.
-#[derive(Clone, Debug)]
-pub(crate) struct Verified {
-    /// The policy that it was verified by: its place in the list.
-    pub(crate) policy: usize,
-    /// `iss`, by which the policy is chosen.
-    pub(crate) issuer: Option<Rc<str>>,
-    pub(crate) user_id: UserId,
-    /// The values for `claimsToHeaders`, in its order.
-    pub(crate) claims: Option<Rc<[Option<HeaderText>]>>,
-    pub(crate) validity: Validity,
 }
 
 /// The verified tokens of one configuration in one worker; a new configuration starts with none.
@@ -148,7 +132,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::token::claims::Validity;
     use crate::token::header_text::Charset;
+    use crate::token::user_id::UserId;
 
     fn alice() -> Verified {
         Verified {

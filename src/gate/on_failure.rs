@@ -3,7 +3,7 @@
 use percent_encoding::percent_decode;
 
 use crate::rejection::Cause;
-use crate::request::credentials::Request;
+use crate::request::Request;
 use crate::token::user_id::UserId;
 
 /// A policy for a cause (`onMissing`, `onInvalid`, `onKeysUnavailable`).

@@ -1,21 +1,19 @@
 //! A policy: where its tokens are, what proves them, what they must say.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use serde_json::Value;
 
 use crate::counters::Numbers;
-use crate::gate::cache::Verified;
 use crate::keys::host::HostVerify;
 use crate::keys::jwks::{self, Origin};
 use crate::keys::key::{Choice, Keys, NamedAlgorithm};
 use crate::keys::pem::Fault;
-use crate::keys::remote::RemoteJwks;
+use crate::keys::ring::KeyRing;
 use crate::rejection::Rejection;
 use crate::request::credentials::Credentials;
 use crate::token::claim_name::ClaimName;
-use crate::token::claims::{NumericDate, Rules};
+use crate::token::claims::{NumericDate, Rules, Validity};
 use crate::token::header_text::{Charset, HeaderText};
 use crate::token::jws::{LastHeader, Token};
 use crate::token::user_id::UserId;
@@ -45,36 +43,17 @@ pub struct Policy {
     pub header_claims: Vec<Option<ClaimName>>,
 }
 
-/// Keys that may change while requests are decided.
-#[derive(Debug)]
-pub struct KeyRing {
-    current: RefCell<Option<Rc<Keys>>>,
-    /// Where they come from, when they come from an issuer.
-    pub remote: Option<RemoteJwks>,
-}
-
-impl KeyRing {
-    /// Keys from the configuration.
-    pub(crate) fn fixed(keys: Keys) -> Self {
-        Self { current: RefCell::new(Some(Rc::new(keys))), remote: None }
-    }
-
-    /// Keys that are yet to come.
-    pub(crate) fn remote(remote: RemoteJwks) -> Self {
-        Self { current: RefCell::new(None), remote: Some(remote) }
-    }
-
-    /// The keys that are known now.
-    #[must_use]
-    pub fn current(&self) -> Option<Rc<Keys>> {
-        self.current.try_borrow().ok()?.clone()
-    }
-
-    pub(crate) fn replace(&self, keys: Keys) {
-        if let Ok(mut current) = self.current.try_borrow_mut() {
-            *current = Some(Rc::new(keys));
-        }
-    }
+/// What a verified token says.
+#[derive(Clone, Debug)]
+pub(crate) struct Verified {
+    /// The policy that it was verified by: its place in the list.
+    pub(crate) policy: usize,
+    /// `iss`, by which the policy is chosen.
+    pub(crate) issuer: Option<Rc<str>>,
+    pub(crate) user_id: UserId,
+    /// The values for `claimsToHeaders`, in its order.
+    pub(crate) claims: Option<Rc<[Option<HeaderText>]>>,
+    pub(crate) validity: Validity,
 }
 
 impl Policy {

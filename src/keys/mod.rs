@@ -6,4 +6,5 @@ pub(crate) mod key;
 pub(crate) mod pem;
 pub(crate) mod refresh;
 pub(crate) mod remote;
+pub(crate) mod ring;
 pub(crate) mod verify;

@@ -3,20 +3,10 @@
 use std::borrow::Cow;
 
 use crate::rejection::Rejection;
+use crate::request::Request;
 
 /// A longer token is invalid and is not parsed: no issuer makes one, and parsing costs.
 pub(crate) const MAX_TOKEN_BYTES: usize = 16 * 1024;
-
-/// What a request says. The filter asks Envoy, a batch reads its own body, a test has a list.
-pub trait Request {
-    /// The values of all fields of this name, which is in lower case; `:method` and `:path` are fields too.
-    fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = Cow<'r, [u8]>>;
-
-    /// The value of the first field of this name, or nothing.
-    fn first<'r>(&'r self, name: &'r str) -> Cow<'r, [u8]> {
-        self.values(name).next().unwrap_or_default()
-    }
-}
 
 /// One place where a token may be.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,16 +1,13 @@
 //! The host's services, in the core's terms.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, MapType, MetricType};
+use proxy_wasm::types::{BufferType, MapType};
 
 use crate::answer::Answer;
+use crate::filter::envoy::metrics::record_verification;
 use crate::filter::host::{Body, Fields, Host, HostError, Wait};
-use crate::gate::decide::Gate;
-
-use crate::filter::envoy::issuer::Issuer;
 
 /// Envoy, at the request of the context that is at work.
 ///
@@ -75,12 +72,7 @@ impl Host for Envoy<'_> {
     }
 
     fn record_verification(&self, took: Duration) {
-        thread_local! {
-            static HISTOGRAM: Option<u32> =
-                hostcalls::define_metric(MetricType::Histogram, "kinto_jwt.verification_microseconds").ok();
-        }
-        let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        HISTOGRAM.with(|id| id.map(|id| hostcalls::record_metric(id, microseconds)));
+        record_verification(took);
     }
 }
 
@@ -113,45 +105,4 @@ fn since_1970() -> Result<Duration, HostError> {
 
 pub(super) fn now_in_milliseconds() -> Result<u64, HostError> {
     since_1970().map(|now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// Envoy's statistics, under `wasmcustom.kinto_jwt.`: the ids of some dozens of names.
-#[derive(Default)]
-pub(super) struct Metrics(Vec<(String, u32)>);
-
-impl Metrics {
-    pub(super) fn add(&mut self, counts: BTreeMap<String, u64>) {
-        for (name, count) in counts {
-            if let Some(id) = self.id(MetricType::Counter, &name) {
-                // A count that is lost does no harm.
-                let _ = hostcalls::increment_metric(id, i64::try_from(count).unwrap_or(i64::MAX));
-            }
-        }
-    }
-
-    /// The number of keys of a policy, and their age.
-    pub(super) fn gauge_keys(&mut self, issuer: &Issuer, gate: &Gate, now: u64) {
-        let Some(policy) = gate.config().policies.get(issuer.policy) else { return };
-        let keys = policy.keys.current().map_or(0, |keys| keys.len());
-        self.gauge(&format!("jwks_keys.policy.{}", policy.name), u64::try_from(keys).unwrap_or_default());
-        if let Some(age) = issuer.age(now) {
-            self.gauge(&format!("jwks_age_seconds.policy.{}", policy.name), age);
-        }
-    }
-
-    fn gauge(&mut self, name: &str, value: u64) {
-        if let Some(id) = self.id(MetricType::Gauge, name) {
-            // The next tick records it again.
-            let _ = hostcalls::record_metric(id, value);
-        }
-    }
-
-    fn id(&mut self, kind: MetricType, name: &str) -> Option<u32> {
-        if let Some((_, id)) = self.0.iter().find(|(known, _)| known == name) {
-            return Some(*id);
-        }
-        let id = hostcalls::define_metric(kind, &format!("kinto_jwt.{name}")).ok()?;
-        self.0.push((name.to_owned(), id));
-        Some(id)
-    }
 }

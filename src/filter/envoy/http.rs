@@ -6,10 +6,11 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use crate::filter::http_request::{Flow, HttpRequest};
+use crate::filter::http_request::HttpRequest;
+use crate::filter::state::Flow;
 
 use crate::filter::envoy::host::Envoy;
-use crate::filter::envoy::root::Worker;
+use crate::filter::envoy::worker::Worker;
 
 /// One request.
 pub(super) struct Filter {

@@ -145,7 +145,15 @@ impl Issuer {
         }
     }
 
-    fn on_answer(&mut self, gate: &Gate, fetched: &Fetched, is_metadata: bool, now: u64) {
+    /// Reads the answer to a call, if it is this issuer's.
+    pub(super) fn on_answer(&mut self, gate: &Gate, token: u32, is_there: bool, size: usize, now: u64) {
+        let Some(call) = self.call.take_if(|call| call.token == token) else { return };
+        // The SDK panics when it is asked for what is not there.
+        let fetched = if is_there { read_answer(size, self.remote.max_bytes) } else { Fetched::default() };
+        self.use_answer(gate, &fetched, call.is_metadata, now);
+    }
+
+    fn use_answer(&mut self, gate: &Gate, fetched: &Fetched, is_metadata: bool, now: u64) {
         let next = fetched.json(self.remote.max_bytes).and_then(|object| match &self.remote.source {
             Source::Discovery { metadata, issuer } if is_metadata => {
                 jwks_address(&object, issuer, metadata).map(Next::Ask)
@@ -237,14 +245,6 @@ impl Issuer {
 enum Next {
     Ask(Address),
     Take(Value),
-}
-
-/// Reads the answer to a call, if it is this issuer's.
-pub(super) fn on_answer(issuer: &mut Issuer, gate: &Gate, token: u32, is_there: bool, size: usize, now: u64) {
-    let Some(call) = issuer.call.take_if(|call| call.token == token) else { return };
-    // The SDK panics when it is asked for what is not there.
-    let fetched = if is_there { read_answer(size, issuer.remote.max_bytes) } else { Fetched::default() };
-    issuer.on_answer(gate, &fetched, call.is_metadata, now);
 }
 
 fn read_answer(size: usize, max_bytes: usize) -> Fetched {

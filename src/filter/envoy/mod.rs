@@ -3,5 +3,7 @@
 mod host;
 mod http;
 mod issuer;
+mod metrics;
 mod root;
 mod waiting;
+mod worker;
