@@ -1,0 +1,185 @@
+//! The structure of the source: which folder may use which, and that the module exports each callback that the filter
+//! implements.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test fails by panicking"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use wasmparser::{Parser, Payload};
+
+/// The folders and files of `src`, from the bottom to the top. Each may use those of the floors below its own.
+const FLOORS: [&[&str]; 7] = [
+    &["answer", "json", "rejection"],
+    &["counters"],
+    &["request", "token"],
+    &["keys"],
+    &["gate"],
+    &["batch", "config"],
+    &["filter"],
+];
+
+/// Callbacks that the SDK itself needs: they are in the module whatever the filter implements.
+const SDK_CALLBACKS: [&str; 4] =
+    ["proxy_on_vm_start", "proxy_on_context_create", "proxy_on_delete", "proxy_on_memory_allocate"];
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// The Rust files below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(self::files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// The module of a file: `gate::policy` for `src/gate/policy.rs`, `gate` for `src/gate/mod.rs`.
+fn module(file: &Path) -> String {
+    let path = file.strip_prefix(source()).unwrap().with_extension("");
+    let names: Vec<&str> = path.iter().map(|name| name.to_str().unwrap()).collect();
+    names.join("::").trim_end_matches("::mod").to_owned()
+}
+
+/// The code of a file without its comments and without its tests.
+fn code(file: &Path) -> String {
+    let text = fs::read_to_string(file).unwrap();
+    let code = text.split("#[cfg(test)]").next().unwrap();
+    code.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n")
+}
+
+/// For each module, the modules that it uses.
+fn arrows() -> BTreeMap<String, BTreeSet<String>> {
+    let files: Vec<PathBuf> =
+        files(&source()).into_iter().filter(|file| !file.ends_with("tests.rs")).collect();
+    let modules: BTreeSet<String> = files.iter().map(|file| module(file)).collect();
+    let mut arrows = BTreeMap::new();
+    for file in files.iter().filter(|file| !file.ends_with("lib.rs")) {
+        let (from, code) = (module(file), code(file));
+        assert!(
+            !code.contains("super::"),
+            "{from} names a module by super::, which this test does not follow"
+        );
+        let used = code.split("crate::").skip(1).filter_map(|path| {
+            let end =
+                path.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(path.len());
+            let mut path = &path[..end];
+            while !modules.contains(path) {
+                path = path.rsplit_once("::").map(|(parent, _)| parent)?;
+            }
+            Some(path.to_owned())
+        });
+        let used: BTreeSet<String> = used.filter(|to| *to != from).collect();
+        arrows.insert(from, used);
+    }
+    arrows
+}
+
+fn floor(module: &str) -> usize {
+    let top = module.split("::").next().unwrap();
+    FLOORS.iter().position(|names| names.contains(&top)).unwrap_or_else(|| panic!("{top} is on no floor"))
+}
+
+#[test]
+fn folders_use_only_what_is_below_them() {
+    let mut count = 0;
+    for (from, used) in arrows() {
+        for to in used {
+            let same_folder = from.split("::").next() == to.split("::").next();
+            assert!(same_folder || floor(&to) < floor(&from), "{from} uses {to}, which is not below it");
+            count += 1;
+        }
+    }
+    assert!(count > 100, "only {count} arrows were found");
+}
+
+#[test]
+fn no_files_use_each_other_in_a_circle() {
+    let mut arrows = arrows();
+    // Take away what uses nothing that is left, until nothing is left, or a circle.
+    loop {
+        let modules: BTreeSet<String> = arrows.keys().cloned().collect();
+        let before = arrows.len();
+        arrows.retain(|_, used| used.iter().any(|to| modules.contains(to)));
+        if arrows.len() == before {
+            break;
+        }
+    }
+    assert!(arrows.is_empty(), "a circle among {arrows:?}");
+}
+
+#[test]
+fn only_one_folder_knows_the_sdk() {
+    for file in files(&source()) {
+        let is_envoys = module(&file).starts_with("filter::envoy");
+        assert!(is_envoys || !code(&file).contains("proxy_wasm"), "{} knows the SDK", file.display());
+    }
+}
+
+/// The module that `make build` makes.
+fn module_bytes() -> Vec<u8> {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("target/wasm32-wasip1/release/kinto_jwt_filter.wasm");
+    fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}; run make build", path.display()))
+}
+
+#[test]
+fn the_module_exports_each_callback_that_the_filter_implements() {
+    // The linker script leaves out all others: each one that is exported costs a call for each request.
+    let sources = files(&source().join("filter/envoy")).into_iter().map(|file| code(&file));
+    let code = sources.collect::<Vec<_>>().join("\n");
+    let implemented = code.lines().filter_map(|line| {
+        let name = line.trim_start().strip_prefix("fn on_")?.split('(').next()?;
+        Some(format!(
+            "proxy_on_{}",
+            name.replace("http_request_", "request_").replace("http_response_", "response_")
+        ))
+    });
+    let expected: BTreeSet<String> = implemented.chain(SDK_CALLBACKS.map(str::to_owned)).collect();
+    assert!(
+        expected.contains("proxy_on_request_headers") && expected.contains("proxy_on_tick"),
+        "{expected:?}"
+    );
+
+    let mut exported = BTreeSet::new();
+    for payload in Parser::new(0).parse_all(&module_bytes()) {
+        if let Payload::ExportSection(exports) = payload.unwrap() {
+            let names = exports.into_iter().map(|export| export.unwrap().name.to_owned());
+            exported.extend(names.filter(|name| name.starts_with("proxy_on_")));
+        }
+    }
+    assert_eq!(exported, expected, "build/wasm-ld names what is exported");
+}
+
+#[test]
+fn the_module_imports_only_what_proxies_offer() {
+    // jsonwebtoken brings js-sys and wasm-bindgen along on wasm32, which no feature switches off. None of it may be linked.
+    let mut count = 0;
+    for payload in Parser::new(0).parse_all(&module_bytes()) {
+        if let Payload::ImportSection(imports) = payload.unwrap() {
+            for import in imports.into_imports() {
+                let import = import.unwrap();
+                let is_proxys = import.module == "env" && import.name.starts_with("proxy_");
+                let is_wasis = import.module == "wasi_snapshot_preview1";
+                assert!(is_proxys || is_wasis, "{}.{}", import.module, import.name);
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 10, "only {count} imports were found");
+}
