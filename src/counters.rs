@@ -1,12 +1,12 @@
-//! What is counted, kept in the module until a timer hands it to the host: a call for each request would cost
-//! more than the decision.
+//! Counters, kept in the module until a timer hands them to Envoy: a host call for each request would cost more than the
+//! decision.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use crate::rejection::Rejection;
 
-/// Counters that are there from the start: what appears with its first count has no increase for Prometheus.
+/// Counters that are exported as 0 at load: `increase()` of Prometheus needs a sample before the first event.
 pub(crate) const FROM_THE_START: [&str; 11] = [
     "decisions.outcome.user.reason.none",
     "cache_lookups.result.hit",
@@ -21,25 +21,34 @@ pub(crate) const FROM_THE_START: [&str; 11] = [
     "host_verification_missing",
 ];
 
-/// Counts since they were last taken.
+/// What has been counted since the counts were last taken.
 ///
-/// Names are the host's, with what Prometheus shows as a label written into them: `envoy/envoy.yaml` has the
-/// patterns (`stats_tags`) that take it out again.
+/// A name is Envoy's name of the counter, with the labels of Prometheus written into it: `envoy/envoy.yaml` has the
+/// patterns (`stats_tags`) that take them out again.
 #[derive(Debug, Default)]
-pub struct Numbers {
+pub(crate) struct Counters {
     users: Cell<u64>,
     hits: Cell<u64>,
     misses: Cell<u64>,
     by_host: Cell<u64>,
-    in_module: Cell<u64>,
+    by_module: Cell<u64>,
     others: RefCell<BTreeMap<String, u64>>,
 }
 
-impl Numbers {
-    /// Counts a decision by outcome and reason.
-    pub fn count_decision(&self, outcome: &str, rejection: Option<Rejection>) {
+/// Who verifies a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// Envoy, by BoringSSL.
+    Host,
+    /// The module's own crates.
+    Module,
+}
+
+impl Counters {
+    /// Counts a decision by its outcome and the reason for it.
+    pub(crate) fn count_decision(&self, outcome: &str, rejection: Option<Rejection>) {
         match rejection {
-            // The usual case, without a string.
+            // The usual case allocates no name.
             None => increase(&self.users),
             Some(rejection) => {
                 self.add(format!("decisions.outcome.{outcome}.reason.{}", rejection.code()), 1);
@@ -47,56 +56,51 @@ impl Numbers {
         }
     }
 
+    /// Counts a token that was found in the cache.
     pub(crate) fn count_hit(&self) {
         increase(&self.hits);
     }
 
+    /// Counts a token that was not found in the cache.
     pub(crate) fn count_miss(&self) {
         increase(&self.misses);
     }
 
-    /// Counts a signature that is checked, by the host's cryptography or the module's.
-    pub(crate) fn count_verification(&self, by_host: bool) {
-        increase(if by_host { &self.by_host } else { &self.in_module });
+    /// Counts a signature that is verified.
+    pub(crate) fn count_verification(&self, by: By) {
+        increase(match by {
+            By::Host => &self.by_host,
+            By::Module => &self.by_module,
+        });
     }
 
-    /// Signatures checked since the counts were last taken.
-    #[must_use]
-    pub fn verifications(&self) -> u64 {
-        self.by_host.get().saturating_add(self.in_module.get())
+    /// How many signatures were verified since the counts were last taken.
+    pub(crate) fn verifications(&self) -> u64 {
+        self.by_host.get().saturating_add(self.by_module.get())
     }
 
-    pub(crate) fn note_evictions(&self, count: u64) {
-        if count > 0 {
-            self.add("cache_evictions".to_owned(), count);
-        }
+    /// Adds to a counter that seldom changes.
+    pub(crate) fn add(&self, name: String, count: u64) {
+        let mut others = self.others.borrow_mut();
+        let sum = others.entry(name).or_default();
+        *sum = sum.saturating_add(count);
     }
 
-    /// Counts something that is rare.
-    pub fn add(&self, name: String, count: u64) {
-        if let Ok(mut others) = self.others.try_borrow_mut() {
-            let sum = others.entry(name).or_default();
-            *sum = sum.saturating_add(count);
-        }
-    }
-
-    /// The counts by name, which start from nothing again.
+    /// Returns the counts by name, and starts again from 0.
     pub(crate) fn take(&self) -> BTreeMap<String, u64> {
-        let mut counts = self.others.try_borrow_mut().map(|mut others| std::mem::take(&mut *others));
+        let mut counts = self.others.take();
         for (name, count) in [
             ("decisions.outcome.user.reason.none", &self.users),
             ("cache_lookups.result.hit", &self.hits),
             ("cache_lookups.result.miss", &self.misses),
             ("verifications.by.host", &self.by_host),
-            ("verifications.by.module", &self.in_module),
+            ("verifications.by.module", &self.by_module),
         ] {
-            if let Ok(counts) = &mut counts
-                && count.get() > 0
-            {
+            if count.get() > 0 {
                 counts.insert(name.to_owned(), count.take());
             }
         }
-        counts.unwrap_or_default()
+        counts
     }
 }
 

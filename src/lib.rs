@@ -57,7 +57,7 @@
 //! | `batch_path.rs`, `batch.rs` | which requests are a batch, and why one is refused |
 //! | `sub_request.rs`, `batch_headers.rs`, `batch_body.rs`, `splice.rs` | the body of a batch in, a harmless body out; Kinto's answer with what Kinto did not get |
 //! | `json.rs` | JSON that has one reading only |
-//! | `rejection.rs`, `answer.rs`, `numbers.rs` | why, in codes; an answer in Kinto's dialect; what is counted |
+//! | `rejection.rs`, `answer.rs`, `counters.rs` | why, in codes; an answer in Kinto's dialect; what is counted |
 //!
 //! Everything but the filter is plain Rust that has never heard of Envoy and runs under `cargo test`.
 
@@ -94,7 +94,9 @@ pub use filter::host::{Body, Fields, Host, HostError, Wait};
 pub use filter::http_request::HttpRequest;
 pub use filter::state::Flow;
 pub use gate::config::Config;
-pub use gate::decide::{Gate, Outcome};
+pub use gate::decide::Gate;
+pub use gate::decision::{Decision, Outcome};
+pub use gate::policy::PolicyIndex;
 pub use keys::host::HostVerify;
 pub use rejection::{Cause, Rejection};
 pub use request::Request;

@@ -1,6 +1,6 @@
 //! Why a request is not who its token says, in words for the log and codes for metrics and tests.
 //!
-//! A [`Rejection`] never holds token bytes, claims or keys: numbers at most.
+//! A [`Rejection`] never holds token bytes, claims or keys: counters at most.
 
 /// The reason why a request carries no proven identity.
 ///

@@ -10,7 +10,9 @@ use crate::batch::headers::Sorted;
 use crate::batch::path::without_redirect;
 use crate::batch::refusal::Refusal;
 use crate::batch::sub_request::{Batch, Headers, SubRequest};
-use crate::gate::decide::{Decision, Failed, Gate, Outcome, Proof};
+use crate::gate::decide::{Failed, Gate, Proof};
+use crate::gate::decision::{Decision, Outcome};
+use crate::gate::policy::PolicyIndex;
 use crate::rejection::Rejection;
 use crate::request::Request;
 use crate::request::credentials::Place;
@@ -59,8 +61,8 @@ pub struct Rewritten {
     pub rejected: Vec<(usize, Value)>,
     /// The outcome of each sub-request that brought a token or is rejected, for the log and the metrics.
     pub decided: Vec<(&'static str, Option<Rejection>)>,
-    /// The policy whose issuer, asked again, might know a token's key: its place in the list.
-    pub awaits: Option<usize>,
+    /// A policy whose key set lacks the key of a token: the issuer should be asked for a newer one.
+    pub awaits: Option<PolicyIndex>,
 }
 
 /// Whether a token of an unknown key may wait until its issuer has been asked again.
@@ -112,7 +114,7 @@ pub fn growth(gate: &Gate, content_length: usize, outer: &BatchRequest) -> usize
         let value = serde_json::to_string(value).map_or(0, |value| value.len());
         name.len().saturating_add(value.max(USUAL_TEXT_BYTES)).saturating_add(5)
     };
-    let users = [config.failures.unauthorized.as_ref(), outer.outcome.user_id()];
+    let users = [config.on_failure.unauthorized.as_ref(), outer.outcome.user_id()];
     let users = users.into_iter().flatten().map(UserId::as_str).chain([NOBODY]);
     let mut member = users.map(|user| size(config.identity_header.name(), user)).max().unwrap_or_default();
     for (number, header) in config.claim_headers.iter().enumerate() {

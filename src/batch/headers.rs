@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::batch::refusal::{Refusal, utf_8_media_type};
 use crate::batch::sub_request::Headers;
-use crate::request::identity_header::{is_token, wsgi_key};
+use crate::request::identity_header::{is_field_name, wsgi_key};
 
 /// Bytes of the longest header, name and value, that a sub-request may have.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
@@ -39,7 +39,7 @@ impl Sorted {
             if is_ours(&name) {
                 continue;
             }
-            if !is_token(&name) {
+            if !is_field_name(&name) {
                 return Err(Refusal::HeaderName);
             }
             if name.len().saturating_add(value.len()) > MAX_HEADER_BYTES {

@@ -1,11 +1,11 @@
 //! Headers that only this filter writes.
 
 use crate::config::settings::{ConfigError, error};
-use crate::request::identity_header::{IdentityHeader, is_token, wsgi_key};
+use crate::request::identity_header::{IdentityHeader, is_field_name, wsgi_key};
 
 /// A header that only this filter may write.
 pub(crate) fn own_header(setting: &str, name: String, example: &str) -> Result<IdentityHeader, ConfigError> {
-    if !is_token(&name) || name.contains('_') {
+    if !is_field_name(&name) || name.contains('_') {
         return Err(error(
             setting,
             "is not a header name that reaches Kinto (letters, digits and -; servers drop names with _)",

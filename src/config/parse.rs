@@ -3,32 +3,17 @@
 use serde_json::{Map, Value};
 
 use crate::config::header::{own_header, taken};
-use crate::config::policy::{self, KEY_SETTINGS, PLACE_SETTINGS, POLICY_SETTINGS};
-use crate::config::settings::{ConfigError, Settings, error, read};
+use crate::config::policy::Reader;
+use crate::config::settings::{ConfigError, Settings, Topic, about, error, read};
 use crate::gate::cache::CacheLimits;
 use crate::gate::config::{BatchLimits, Config};
-use crate::gate::on_failure::{Failures, OnFailure, OpenPaths};
-use crate::gate::policy::Policy;
+use crate::gate::on_failure::{Action, OnFailure, OpenPaths};
+use crate::gate::policy::{Policy, PolicyIndex};
 use crate::keys::host::HostVerify;
 use crate::request::credentials::Place;
 use crate::request::identity_header::IdentityHeader;
 use crate::token::header_text::Charset;
 use crate::token::user_id::UserId;
-
-/// The settings that are the same for all policies; the others may stand in a policy too.
-const GLOBAL_SETTINGS: [&str; 11] = [
-    "unauthorizedUserId",
-    "onMissing",
-    "onInvalid",
-    "onKeysUnavailable",
-    "open",
-    "userIdHeader",
-    "userIdCharset",
-    "forwardToken",
-    "tokenCache",
-    "batch",
-    "policies",
-];
 
 /// Paths that Kinto answers to anybody (`open`).
 const OPEN_PATHS: [&str; 4] = ["/v1/", "/v1/__heartbeat__", "/v1/__lbheartbeat__", "/v1/__version__"];
@@ -52,30 +37,15 @@ const MAX_POLICIES: usize = 32;
 /// # Errors
 /// The first setting that is wrong.
 pub fn parse(bytes: &[u8], host: Option<HostVerify>) -> Result<Config, ConfigError> {
-    let mut settings = Settings(read(bytes)?);
-    settings.refuse_unknown(&all_settings())?;
+    let mut settings = Settings::new(read(bytes)?);
+    settings.refuse_unknown(&about(|_| true))?;
     let charset = charset(&mut settings)?;
-    let mut reader = policy::Reader::new(host, charset);
-    let mut policies = Vec::new();
-    match settings.take("policies") {
-        None => policies.push(reader.read("default", &mut settings)?),
-        Some(list) => {
-            let defaults = settings.split_off(&POLICY_SETTINGS);
-            for (name, mut settings) in policy_list(list, &defaults)? {
-                let policy = reader.read(&name, &mut settings).map_err(|e| e.within(&name))?;
-                policies.push(policy);
-            }
-        }
-    }
-    let policy::Reader { claim_headers, warnings, .. } = reader;
-    for (number, policy) in policies.iter_mut().enumerate() {
-        policy.number = number;
-        // Headers that only later policies fill.
-        policy.header_claims.resize(claim_headers.len(), None);
-    }
+    let mut reader = Reader::new(host, charset);
+    let policies = policies(&mut settings, &mut reader)?;
+    let Reader { claim_headers, warnings, .. } = reader;
     let identity_header = identity_header(&mut settings)?;
     let config = Config {
-        failures: failures(&mut settings, &policies, charset)?,
+        on_failure: on_failure(&mut settings, &policies, charset)?,
         policies,
         usual_header: (!identity_header.is_spelled(USER_ID_HEADER))
             .then(|| IdentityHeader::new(USER_ID_HEADER.to_owned())),
@@ -87,6 +57,7 @@ pub fn parse(bytes: &[u8], host: Option<HostVerify>) -> Result<Config, ConfigErr
         warnings,
     };
     check_headers(&config)?;
+    settings.refuse_unread()?;
     Ok(config)
 }
 
@@ -117,8 +88,19 @@ fn check_headers(config: &Config) -> Result<(), ConfigError> {
     }
 }
 
-fn all_settings() -> Vec<&'static str> {
-    POLICY_SETTINGS.iter().chain(&GLOBAL_SETTINGS).copied().collect()
+/// The policies, or the one that the settings themselves are.
+fn policies(settings: &mut Settings, reader: &mut Reader) -> Result<Vec<Policy>, ConfigError> {
+    let Some(list) = settings.take("policies") else {
+        return Ok(vec![reader.read(PolicyIndex(0), "default", settings)?]);
+    };
+    let defaults = settings.take_defaults();
+    let named = policy_list(list, &defaults)?.into_iter().enumerate();
+    let read = named.map(|(index, (name, mut settings))| {
+        let policy = reader.read(PolicyIndex(index), &name, &mut settings);
+        let read = policy.and_then(|policy| settings.refuse_unread().map(|()| policy));
+        read.map_err(|error| error.within(&name))
+    });
+    read.collect()
 }
 
 /// Each policy's name and settings: its own over the defaults.
@@ -149,14 +131,18 @@ fn policy_list(list: Value, defaults: &Map<String, Value>) -> Result<Vec<(String
         if policies.iter().any(|(other, _)| *other == name) {
             return Err(error("policies", format!("has {name} twice"), "give each policy a name of its own"));
         }
-        let settings = Settings(own);
-        settings.refuse_unknown(&POLICY_SETTINGS).map_err(|e| e.within(&name))?;
-        policies.push((name, settings.over(defaults, &[&KEY_SETTINGS, &PLACE_SETTINGS])));
+        let settings = Settings::new(own);
+        settings.refuse_unknown(&about(|topic| topic != Topic::Global)).map_err(|e| e.within(&name))?;
+        policies.push((name, settings.over(defaults)));
     }
     Ok(policies)
 }
 
-fn failures(settings: &mut Settings, policies: &[Policy], charset: Charset) -> Result<Failures, ConfigError> {
+fn on_failure(
+    settings: &mut Settings,
+    policies: &[Policy],
+    charset: Charset,
+) -> Result<OnFailure, ConfigError> {
     let schemes = |policy: &Policy| {
         policy.credentials.places().iter().find_map(|place| match place {
             Place::Header { schemes, .. } => schemes.first().cloned(),
@@ -168,33 +154,33 @@ fn failures(settings: &mut Settings, policies: &[Policy], charset: Charset) -> R
     if !open.iter().all(|path| path.starts_with('/')) {
         return Err(error("open", "has a path that does not start with /", "write for example /v1/"));
     }
-    Ok(Failures {
-        missing: on_failure(settings, "onMissing", OnFailure::UnauthorizedUser)?,
-        invalid: on_failure(settings, "onInvalid", OnFailure::UnauthorizedUser)?,
-        keys_unavailable: on_failure(settings, "onKeysUnavailable", OnFailure::Reject)?,
+    Ok(OnFailure {
+        missing: action(settings, "onMissing", Action::UnauthorizedUser)?,
+        invalid: action(settings, "onInvalid", Action::UnauthorizedUser)?,
+        keys_unavailable: action(settings, "onKeysUnavailable", Action::Reject)?,
         open: OpenPaths::new(&open),
         unauthorized: unauthorized(settings, charset)?,
         challenge: policies.iter().find_map(schemes).unwrap_or_else(|| "Bearer".to_owned()),
     })
 }
 
-fn on_failure(settings: &mut Settings, name: &str, default: OnFailure) -> Result<OnFailure, ConfigError> {
+fn action(settings: &mut Settings, name: &str, default: Action) -> Result<Action, ConfigError> {
     match settings.take(name).as_ref().map(Value::as_str) {
         None => Ok(default),
-        Some(Some("unauthorizedUser")) => Ok(OnFailure::UnauthorizedUser),
-        Some(Some("anonymous")) => Ok(OnFailure::Anonymous),
-        Some(Some("reject")) => Ok(OnFailure::Reject),
-        Some(Some("report")) => Ok(OnFailure::Report),
+        Some(Some("unauthorizedUser")) => Ok(Action::UnauthorizedUser),
+        Some(Some("anonymous")) => Ok(Action::Anonymous),
+        Some(Some("reject")) => Ok(Action::Reject),
+        Some(Some("report")) => Ok(Action::Report),
         Some(_) => Err(error(
             name,
-            "is none of the policies",
+            "is none of the actions",
             "write unauthorizedUser, anonymous, reject or report, in this spelling",
         )),
     }
 }
 
 fn unauthorized(settings: &mut Settings, charset: Charset) -> Result<Option<UserId>, ConfigError> {
-    let value = match settings.0.remove("unauthorizedUserId") {
+    let value = match settings.take_nullable("unauthorizedUserId") {
         None => Value::String("public".to_owned()),
         Some(Value::Null) => return Ok(None),
         // Unquoted, YAML's no, off and n are false: somebody's name, or a mistaken switch.

@@ -1,50 +1,24 @@
 //! The settings of a policy: where its tokens are, what proves them, what they must say.
 
-use serde_json::{Map, Value};
+use jsonwebtoken::Algorithm;
+use serde_json::Value;
 
 use crate::config::header::own_header;
-use crate::config::settings::{ConfigError, Settings, error};
-use crate::gate::policy::Policy;
+use crate::config::settings::{ConfigError, Settings, Topic, about, error};
+use crate::gate::policy::{Policy, PolicyIndex, Verification};
 use crate::json;
+use crate::keys::algorithm::{ALGORITHMS, names};
 use crate::keys::host::HostVerify;
 use crate::keys::jwks::{self, Origin};
-use crate::keys::key::{ALGORITHMS, Choice, Key, Keys, NamedAlgorithm};
+use crate::keys::key::{Choice, Key, Keys};
 use crate::keys::pem;
 use crate::keys::remote::{Address, RemoteJwks, Source};
 use crate::keys::ring::KeyRing;
 use crate::request::credentials::{Credentials, Place};
-use crate::request::identity_header::{IdentityHeader, is_token, same_key, wsgi_key};
+use crate::request::identity_header::{IdentityHeader, is_field_name, same_key, wsgi_key};
 use crate::token::claim_name::ClaimName;
-use crate::token::claims::Rules;
+use crate::token::claims::{Issuers, Rules};
 use crate::token::header_text::Charset;
-
-/// The settings that may stand in a policy.
-pub(crate) const POLICY_SETTINGS: [&str; 18] = [
-    "public_key",
-    "jwks",
-    "remoteJwks",
-    "algorithm",
-    "leeway",
-    "http_header",
-    "auth_type",
-    "from",
-    "issuer",
-    "audience",
-    "typ",
-    "requireExp",
-    "maxLifetimeSeconds",
-    "requiredClaims",
-    "requiredScopes",
-    "verifyToken",
-    "userIdTokenKey",
-    "claimsToHeaders",
-];
-
-/// Of these a policy has one: its own hides the others' defaults.
-pub(crate) const KEY_SETTINGS: [&str; 3] = ["public_key", "jwks", "remoteJwks"];
-
-/// The same.
-pub(crate) const PLACE_SETTINGS: [&str; 2] = ["from", "http_header"];
 
 /// Seconds: more than a day of leeway is a mistake in the unit.
 const MAX_LEEWAY: u64 = 86_400;
@@ -60,7 +34,9 @@ const PARAMETER_SCHEMES: [&str; 6] = ["Digest", "WSSE", "HMACDigest", "GoogleLog
 pub(crate) struct Reader {
     host: Option<HostVerify>,
     charset: Charset,
+    /// The headers of `claimsToHeaders` of all policies that were read.
     pub(crate) claim_headers: Vec<IdentityHeader>,
+    /// What the operator should know, in words for the log.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -69,29 +45,31 @@ impl Reader {
         Self { host, charset, claim_headers: Vec::new(), warnings: Vec::new() }
     }
 
-    /// Reads the policy of this name.
-    pub(crate) fn read(&mut self, name: &str, settings: &mut Settings) -> Result<Policy, ConfigError> {
-        let unverified = !settings.bool("verifyToken", true)?;
+    /// Reads the policy of this name at this place.
+    ///
+    /// # Errors
+    /// The first setting that is wrong.
+    pub(crate) fn read(
+        &mut self,
+        index: PolicyIndex,
+        name: &str,
+        settings: &mut Settings,
+    ) -> Result<Policy, ConfigError> {
+        let is_verified = settings.bool("verifyToken", true)?;
         let credentials = credentials(settings)?;
-        let issuers = names(settings, "issuer", "the tokens have in iss")?;
+        let issuers = texts_without_empty(settings, "issuer", "the tokens have in iss")?;
         let algorithms = algorithms(settings)?;
+        let keys = self.keys(name, settings, &algorithms, issuers.as_deref())?;
+        let typ = optional_text(settings, "typ", "at+jwt")?;
+        let rules = rules(settings)?;
         Ok(Policy {
-            number: 0,
+            index,
             name: name.to_owned(),
             credentials,
-            keys: self.keys(name, settings, &algorithms, issuers.as_deref(), unverified)?,
+            issuers: Issuers::new(issuers),
+            typ,
             algorithms,
-            typ: optional_text(settings, "typ", "at+jwt")?,
-            rules: Rules {
-                unverified,
-                leeway: settings.integer("leeway", 0, 0..=MAX_LEEWAY, "seconds")?,
-                issuers,
-                audience: names(settings, "audience", "the tokens have in aud")?,
-                require_exp: settings.bool("requireExp", false)?,
-                max_lifetime: max_lifetime(settings)?,
-                required_claims: required_claims(settings)?,
-                required_scopes: required_scopes(settings)?,
-            },
+            verification: if is_verified { Verification::On { keys, rules } } else { Verification::Off },
             user_id_claim: ClaimName::new(settings.text("userIdTokenKey", "sub")?),
             charset: self.charset,
             header_claims: self.header_claims(settings)?,
@@ -102,40 +80,35 @@ impl Reader {
         &mut self,
         policy: &str,
         settings: &mut Settings,
-        algorithms: &[NamedAlgorithm],
+        algorithms: &[Algorithm],
         issuers: Option<&[String]>,
-        unverified: bool,
     ) -> Result<KeyRing, ConfigError> {
-        let given: Vec<&str> = KEY_SETTINGS
-            .into_iter()
-            .filter(|name| settings.0.get(*name).is_some_and(|v| !v.is_null()))
-            .collect();
-        if let [first, second, ..] = given.as_slice() {
+        let given = about(|topic| topic == Topic::Key).into_iter().filter(|name| settings.has(name));
+        if let [first, second, ..] = given.collect::<Vec<_>>().as_slice() {
             return Err(error(second, format!("and {first} are both there"), "give one of them"));
         }
-        let choice = |choice| if unverified { Choice::Unverified } else { choice };
         if let Some(set) = settings.take("jwks") {
             let set = inline_set(set)?;
             let set = jwks::parse(&set, algorithms, Origin::Inline, self.host)
-                .map_err(|(fault, remedy)| error("jwks", fault, remedy))?;
+                .map_err(|fault| error("jwks", fault.what, fault.remedy))?;
             if !set.skipped.is_empty() {
                 self.warnings.push(format!("{policy}: jwks: left out: {}", set.skipped.join(", ")));
             }
-            return Ok(KeyRing::fixed(Keys::new(algorithms, set.keys, choice(Choice::ByKid))));
+            return Ok(KeyRing::fixed(Keys::new(set.keys, Choice::ByKid)));
         }
-        if settings.0.get("remoteJwks").is_some_and(|value| !value.is_null()) {
+        if settings.has("remoteJwks") {
             let mut remote = settings.map("remoteJwks", "{ uri: https://.., cluster: .. }")?;
             let remote = remote_jwks(&mut remote, issuers).map_err(|e| e.within("remoteJwks"))?;
             return Ok(KeyRing::remote(remote));
         }
         let keys = public_keys(settings, algorithms, self.host)?;
-        Ok(KeyRing::fixed(Keys::new(algorithms, keys, choice(Choice::Only))))
+        Ok(KeyRing::fixed(Keys::new(keys, Choice::Only)))
     }
 
     /// For each header that is filled from claims, by any policy so far, this policy's claim.
     fn header_claims(&mut self, settings: &mut Settings) -> Result<Vec<Option<ClaimName>>, ConfigError> {
         let mut claims: Vec<Option<ClaimName>> = vec![None; self.claim_headers.len()];
-        for (header, claim) in settings.map("claimsToHeaders", "{ X-User-Email: email }")?.0 {
+        for (header, claim) in settings.map("claimsToHeaders", "{ X-User-Email: email }")?.into_map() {
             let setting = format!("claimsToHeaders.{header}");
             let claim = claim.as_str().filter(|claim| !claim.is_empty()).ok_or_else(|| {
                 error(&setting, "is not the name of a claim", "write for example X-User-Email: email")
@@ -177,7 +150,7 @@ fn credentials(settings: &mut Settings) -> Result<Credentials, ConfigError> {
         let Value::Object(item) = item else {
             return Err(error("from", "has an item that is not a map", example));
         };
-        place(&mut Settings(item), &schemes)
+        place(&mut Settings::new(item), &schemes)
     });
     Ok(Credentials::new(places.collect::<Result<_, _>>()?))
 }
@@ -185,7 +158,7 @@ fn credentials(settings: &mut Settings) -> Result<Credentials, ConfigError> {
 fn place(item: &mut Settings, auth_type: &[String]) -> Result<Place, ConfigError> {
     let mut text = |name: &str| match item.take(name) {
         None => Ok(None),
-        Some(Value::String(text)) if is_token(&text) => Ok(Some(text)),
+        Some(Value::String(text)) if is_field_name(&text) => Ok(Some(text)),
         Some(_) => {
             Err(error("from", format!("has a {name} that is not a name"), "write for example access_token"))
         }
@@ -215,7 +188,7 @@ fn header_place(
     auth_type: Vec<String>,
 ) -> Result<Place, ConfigError> {
     let name = header.to_ascii_lowercase();
-    if !is_token(header) || ["host", "content-length", "transfer-encoding"].contains(&name.as_str()) {
+    if !is_field_name(header) || ["host", "content-length", "transfer-encoding"].contains(&name.as_str()) {
         return Err(error(
             setting,
             "is not the name of a header that can hold a token",
@@ -227,7 +200,7 @@ fn header_place(
 }
 
 fn check_schemes(setting: &str, schemes: &[String]) -> Result<(), ConfigError> {
-    if !schemes.iter().all(|scheme| is_token(scheme)) {
+    if !schemes.iter().all(|scheme| is_field_name(scheme)) {
         return Err(error(
             setting,
             "has a scheme with characters other than letters, digits and !#$%&'*+-.^_`|~ (RFC 9110 11.1)",
@@ -248,23 +221,31 @@ fn check_schemes(setting: &str, schemes: &[String]) -> Result<(), ConfigError> {
     }
 }
 
-fn algorithms(settings: &mut Settings) -> Result<Vec<NamedAlgorithm>, ConfigError> {
+fn algorithms(settings: &mut Settings) -> Result<Vec<Algorithm>, ConfigError> {
     let wanted = settings.texts("algorithm")?.unwrap_or_else(|| vec!["RS256".to_owned()]);
-    let known = |name: &String| ALGORITHMS.iter().find(|(known, _)| known == name).copied();
-    let found = wanted.iter().map(|name| known(name).ok_or(())).collect::<Result<Vec<_>, ()>>();
-    found.map_err(|()| {
-        let names: Vec<&str> = ALGORITHMS.iter().map(|(name, _)| *name).collect();
+    wanted.iter().map(|name| name.parse()).collect::<Result<_, _>>().map_err(|_| {
         error(
             "algorithm",
             "is not a name that this filter accepts",
-            format!("write one of {}, in this spelling, or a list of them", names.join(", ")),
+            format!("write one of {}, in this spelling, or a list of them", names(&ALGORITHMS, ", ")),
         )
+    })
+}
+
+fn rules(settings: &mut Settings) -> Result<Rules, ConfigError> {
+    Ok(Rules {
+        leeway: settings.integer("leeway", 0, 0..=MAX_LEEWAY, "seconds")?,
+        audience: texts_without_empty(settings, "audience", "the tokens have in aud")?,
+        require_exp: settings.bool("requireExp", false)?,
+        max_lifetime: max_lifetime(settings)?,
+        required_claims: required_claims(settings)?,
+        required_scopes: required_scopes(settings)?,
     })
 }
 
 fn public_keys(
     settings: &mut Settings,
-    algorithms: &[NamedAlgorithm],
+    algorithms: &[Algorithm],
     host: Option<HostVerify>,
 ) -> Result<Vec<Key>, ConfigError> {
     let text = match settings.take("public_key") {
@@ -284,12 +265,13 @@ fn public_keys(
             ));
         }
     };
-    let keys = algorithms.iter().map(|named| {
-        let key = pem::parse(&text, named.1).map_err(|(fault, remedy)| error("public_key", fault, remedy))?;
-        Key::new(None, *named, &key, host).map_err(|_| {
+    let keys = algorithms.iter().map(|algorithm| {
+        let key =
+            pem::parse(&text, *algorithm).map_err(|fault| error("public_key", fault.what, fault.remedy))?;
+        Key::new(None, *algorithm, &key, host).ok_or_else(|| {
             error(
                 "public_key",
-                format!("is damaged, or not a key for {}", named.0),
+                format!("is damaged, or not a key for {algorithm:?}"),
                 "copy the whole PEM from the issuer again",
             )
         })
@@ -358,8 +340,12 @@ fn milliseconds(seconds: u64) -> u64 {
     seconds.saturating_mul(1000)
 }
 
-/// One or several names, none of them empty.
-fn names(settings: &mut Settings, name: &str, what: &str) -> Result<Option<Vec<String>>, ConfigError> {
+/// One text or several, none of them empty.
+fn texts_without_empty(
+    settings: &mut Settings,
+    name: &str,
+    what: &str,
+) -> Result<Option<Vec<String>>, ConfigError> {
     let names = settings.texts(name)?;
     if names.iter().flatten().any(String::is_empty) {
         return Err(error(name, "has an empty name", format!("write the name that {what}, or leave it out")));
@@ -368,11 +354,7 @@ fn names(settings: &mut Settings, name: &str, what: &str) -> Result<Option<Vec<S
 }
 
 fn optional_text(settings: &mut Settings, name: &str, example: &str) -> Result<Option<String>, ConfigError> {
-    if settings.0.get(name).is_none_or(Value::is_null) {
-        Ok(None)
-    } else {
-        settings.text(name, example).map(Some)
-    }
+    if settings.has(name) { settings.text(name, example).map(Some) } else { Ok(None) }
 }
 
 fn max_lifetime(settings: &mut Settings) -> Result<Option<u64>, ConfigError> {
@@ -383,8 +365,7 @@ fn max_lifetime(settings: &mut Settings) -> Result<Option<u64>, ConfigError> {
 }
 
 fn required_claims(settings: &mut Settings) -> Result<Vec<(ClaimName, Vec<Value>)>, ConfigError> {
-    let required: Map<String, Value> =
-        settings.map("requiredClaims", "{ email_verified: true, /realm/roles: [kinto] }")?.0;
+    let required = settings.map("requiredClaims", "{ email_verified: true, /realm/roles: [kinto] }")?;
     let read = |(name, values): (String, Value)| {
         let values = match values {
             Value::Array(values) => values,
@@ -400,11 +381,12 @@ fn required_claims(settings: &mut Settings) -> Result<Vec<(ClaimName, Vec<Value>
         }
         Ok((ClaimName::new(name), values))
     };
-    required.into_iter().map(read).collect()
+    required.into_map().into_iter().map(read).collect()
 }
 
 fn required_scopes(settings: &mut Settings) -> Result<Vec<String>, ConfigError> {
-    let scopes = names(settings, "requiredScopes", "the tokens have in scope")?.unwrap_or_default();
+    let scopes =
+        texts_without_empty(settings, "requiredScopes", "the tokens have in scope")?.unwrap_or_default();
     if scopes.iter().any(|scope| scope.contains(' ')) {
         return Err(error("requiredScopes", "has a scope with a space", "write a list: [read, write]"));
     }

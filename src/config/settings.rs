@@ -35,10 +35,68 @@ pub(crate) fn error(setting: &str, fault: impl Into<String>, remedy: impl Into<S
     ConfigError { setting: setting.to_owned(), fault: fault.into(), remedy: remedy.into() }
 }
 
-/// The settings as written, taken out one by one.
-pub(crate) struct Settings(pub(crate) Map<String, Value>);
+/// What a setting is about, which says where it may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Topic {
+    /// The keys of a policy. A policy has one of these: its own hides the defaults of the others.
+    Key,
+    /// The place of a policy's tokens. A policy has one of these, too.
+    Place,
+    /// Anything else of a policy.
+    Policy,
+    /// All policies: it may not stand in one.
+    Global,
+}
+
+/// All settings, in the order in which messages and the documentation list them.
+pub(crate) const SETTINGS: [(&str, Topic); 29] = [
+    ("public_key", Topic::Key),
+    ("jwks", Topic::Key),
+    ("remoteJwks", Topic::Key),
+    ("algorithm", Topic::Policy),
+    ("leeway", Topic::Policy),
+    ("http_header", Topic::Place),
+    ("auth_type", Topic::Policy),
+    ("from", Topic::Place),
+    ("issuer", Topic::Policy),
+    ("audience", Topic::Policy),
+    ("typ", Topic::Policy),
+    ("requireExp", Topic::Policy),
+    ("maxLifetimeSeconds", Topic::Policy),
+    ("requiredClaims", Topic::Policy),
+    ("requiredScopes", Topic::Policy),
+    ("verifyToken", Topic::Policy),
+    ("userIdTokenKey", Topic::Policy),
+    ("claimsToHeaders", Topic::Policy),
+    ("unauthorizedUserId", Topic::Global),
+    ("onMissing", Topic::Global),
+    ("onInvalid", Topic::Global),
+    ("onKeysUnavailable", Topic::Global),
+    ("open", Topic::Global),
+    ("userIdHeader", Topic::Global),
+    ("userIdCharset", Topic::Global),
+    ("forwardToken", Topic::Global),
+    ("tokenCache", Topic::Global),
+    ("batch", Topic::Global),
+    ("policies", Topic::Global),
+];
+
+/// The settings about these topics.
+pub(crate) fn about(is_meant: impl Fn(Topic) -> bool) -> Vec<&'static str> {
+    SETTINGS.iter().filter(|(_, topic)| is_meant(*topic)).map(|(name, _)| *name).collect()
+}
+
+/// The settings as written. Each is taken out when it is read, so that what is left was not read.
+pub(crate) struct Settings(Map<String, Value>);
 
 impl Settings {
+    /// These settings.
+    pub(crate) fn new(settings: Map<String, Value>) -> Self {
+        Self(settings)
+    }
+
+    /// # Errors
+    /// A setting is not one of `known`.
     pub(crate) fn refuse_unknown(&self, known: &[&str]) -> Result<(), ConfigError> {
         match self.0.keys().find(|name| !known.contains(&name.as_str())) {
             Some(name) => Err(error(
@@ -50,17 +108,30 @@ impl Settings {
         }
     }
 
-    /// Takes the settings of these names out.
-    pub(crate) fn split_off(&mut self, names: &[&str]) -> Map<String, Value> {
-        let taken = names.iter().filter_map(|name| self.0.remove_entry(*name));
-        taken.collect()
+    /// # Errors
+    /// A setting was not read. It is in [`SETTINGS`], and what reads it is missing: a fault of this filter.
+    pub(crate) fn refuse_unread(&self) -> Result<(), ConfigError> {
+        match self.0.iter().find(|(_, value)| !value.is_null()) {
+            Some((name, _)) => {
+                Err(error(name, "is known and was not read", "report this fault of the filter"))
+            }
+            None => Ok(()),
+        }
     }
 
-    /// These settings over defaults. Of each group of alternatives, one that is here hides all defaults.
-    pub(crate) fn over(mut self, defaults: &Map<String, Value>, alternatives: &[&[&str]]) -> Self {
+    /// Takes out the settings that may stand in a policy.
+    pub(crate) fn take_defaults(&mut self) -> Map<String, Value> {
+        let names = about(|topic| topic != Topic::Global);
+        names.iter().filter_map(|name| self.0.remove_entry(*name)).collect()
+    }
+
+    /// Adds defaults where these settings say nothing. A key or a place of their own hides all defaults of that topic.
+    pub(crate) fn over(mut self, defaults: &Map<String, Value>) -> Self {
         for (name, value) in defaults {
-            let mut group = alternatives.iter().filter(|group| group.contains(&name.as_str()));
-            let is_hidden = group.any(|group| group.iter().any(|other| self.0.contains_key(*other)));
+            let topic = SETTINGS.iter().find(|(known, _)| known == name).map(|(_, topic)| *topic);
+            let alternatives = about(|other| Some(other) == topic);
+            let is_hidden = matches!(topic, Some(Topic::Key | Topic::Place))
+                && alternatives.iter().any(|other| self.0.contains_key(*other));
             if !is_hidden && !self.0.contains_key(name) {
                 self.0.insert(name.clone(), value.clone());
             }
@@ -68,7 +139,17 @@ impl Settings {
         self
     }
 
-    /// A setting that is there and not null.
+    /// Whether a setting is there and not null.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| !value.is_null())
+    }
+
+    /// Takes a setting, which may be null.
+    pub(crate) fn take_nullable(&mut self, name: &str) -> Option<Value> {
+        self.0.remove(name)
+    }
+
+    /// Takes a setting that is there and not null.
     pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
         self.0.remove(name).filter(|value| !value.is_null())
     }
@@ -82,6 +163,13 @@ impl Settings {
         }
     }
 
+    /// Takes all that is left.
+    pub(crate) fn into_map(self) -> Map<String, Value> {
+        self.0
+    }
+
+    /// # Errors
+    /// A member of a setting was not read: it is none of `known`.
     pub(crate) fn refuse_rest(&self, parent: &str, known: &str) -> Result<(), ConfigError> {
         match self.0.keys().next() {
             Some(name) => {

@@ -53,7 +53,7 @@ pub(super) fn decide_body(gate: &Gate, host: &impl Host, batch: Batch, size: usi
 
 fn report_batch(gate: &Gate, host: &impl Host, rewritten: &Rewritten, outer: Option<Rejection>) {
     let count = rewritten.forwarded.saturating_add(rewritten.rejected.len());
-    gate.numbers().add("batch_subrequests".to_owned(), u64::try_from(count).unwrap_or_default());
+    gate.counters().add("batch_subrequests".to_owned(), u64::try_from(count).unwrap_or_default());
     for (outcome, rejection) in &rewritten.decided {
         report(gate, outcome, *rejection);
     }

@@ -6,7 +6,8 @@ use crate::batch::body::{BatchRequest, growth};
 use crate::batch::path::{Target, target};
 use crate::batch::refusal::{Refusal, check_representation};
 use crate::filter::host::{Fields, Host, HostError, RequestHeaders, Wait};
-use crate::gate::decide::{Decision, Gate, Outcome};
+use crate::gate::decide::Gate;
+use crate::gate::decision::{Decision, Outcome};
 use crate::request::Request;
 use crate::request::credentials::Place;
 
@@ -58,7 +59,7 @@ fn strip_headers<H: Host>(
     };
     if removed > 0 {
         let removed = u64::try_from(removed).unwrap_or(u64::MAX);
-        gate.numbers().add("identity_headers_removed".to_owned(), removed);
+        gate.counters().add("identity_headers_removed".to_owned(), removed);
     }
     Ok(())
 }
@@ -142,11 +143,11 @@ fn decide<'g, H: Host>(
     host: &H,
     headers: &RequestHeaders<'_, H>,
 ) -> Result<Decision<'g>, HostError> {
-    let checked = gate.numbers().verifications();
+    let checked = gate.counters().verifications();
     let start = host.now()?;
     let decision = gate.decide(headers, start.as_secs());
     headers.check()?;
-    if gate.numbers().verifications() != checked {
+    if gate.counters().verifications() != checked {
         host.record_verification(host.now()?.saturating_sub(start));
     }
     Ok(decision)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use std::{borrow::Cow, fmt};
 
 use crate::answer::Answer;
+use crate::gate::policy::PolicyIndex;
 use crate::request::Request;
 
 /// A list of fields that belongs to a request.
@@ -101,11 +102,11 @@ pub trait Host {
     /// It is still paused.
     fn resume(&self) -> Result<(), HostError>;
 
-    /// Asks whether the request may wait for the keys of a policy's issuer: its place in the list.
+    /// Asks whether the request may wait for the keys of a policy's issuer.
     ///
     /// # Errors
     /// The proxy did not say.
-    fn wait(&self, policy: usize) -> Result<Wait, HostError>;
+    fn wait(&self, policy: PolicyIndex) -> Result<Wait, HostError>;
 
     /// Names the reason for the access log, in the place of one that was named before. A reason that is lost does no
     /// harm.

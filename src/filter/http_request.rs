@@ -130,7 +130,7 @@ impl HttpRequest {
     fn settle(&mut self, gate: &Gate, host: &impl Host, next: Next) -> Flow {
         let (flow, state) = next.unwrap_or_else(|call| {
             error!("the proxy failed at {call}: the request is answered 500");
-            gate.numbers().add("host_failures".to_owned(), 1);
+            gate.counters().add("host_failures".to_owned(), 1);
             if host.send(&Answer::internal_error(), true).is_err() {
                 error!("the proxy failed to answer: the request is held until it times out");
             }

@@ -49,7 +49,7 @@ pub(super) fn splice_body(
 /// Answers that Kinto's answer cannot be read. Where its head has gone on, the proxy cuts it off instead.
 fn unreadable(gate: &Gate, host: &impl Host) -> Next {
     error!("Kinto's answer to a batch cannot be read: the client gets an error in its stead");
-    gate.numbers().add("batch_answers_unreadable".to_owned(), 1);
+    gate.counters().add("batch_answers_unreadable".to_owned(), 1);
     host.note_reason("batch_answer_unreadable");
     answered(host, &Answer::unreadable(), true)
 }

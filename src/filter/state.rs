@@ -67,7 +67,7 @@ pub(super) type Next = Result<(Flow, State), HostError>;
 
 pub(super) fn refuse(gate: &Gate, host: &impl Host, refusal: Refusal, has_origin: bool) -> Next {
     debug!("{}", refusal.code());
-    gate.numbers().add(format!("batch_refusals.reason.{}", refusal.code()), 1);
+    gate.counters().add(format!("batch_refusals.reason.{}", refusal.code()), 1);
     host.note_reason(refusal.code());
     answered(host, &refusal.answer(), has_origin)
 }
@@ -79,7 +79,7 @@ pub(super) fn answered(host: &impl Host, answer: &Answer, has_origin: bool) -> N
 
 /// Counts what becomes of a request, and says why it proved nothing.
 pub(super) fn report(gate: &Gate, outcome: &str, rejection: Option<Rejection>) {
-    gate.numbers().count_decision(outcome, rejection);
+    gate.counters().count_decision(outcome, rejection);
     match rejection {
         Some(rejection) if outcome == "reported" => info!("would be rejected: {}", rejection.code()),
         Some(rejection) => debug!("{outcome}: {}", rejection.code()),

@@ -16,7 +16,7 @@ const ENTRY_OVERHEAD: usize = 176;
 
 /// Limits of the cache (`tokenCache`).
 #[derive(Clone, Copy, Debug)]
-pub struct CacheLimits {
+pub(crate) struct CacheLimits {
     /// Tokens; 0 keeps none.
     pub max_entries: usize,
     /// Bytes, overhead included.
@@ -54,7 +54,7 @@ impl TokenCache {
         if self.limits.max_entries == 0 {
             return None;
         }
-        self.entries.try_borrow_mut().ok()?.by_token.get(token).cloned()
+        self.entries.borrow_mut().by_token.get(token).cloned()
     }
 
     /// Keeps a verified token and forgets those that were used longest ago, if it must.
@@ -63,7 +63,7 @@ impl TokenCache {
         if self.limits.max_entries == 0 || size > self.limits.max_bytes {
             return;
         }
-        let Ok(mut entries) = self.entries.try_borrow_mut() else { return };
+        let mut entries = self.entries.borrow_mut();
         entries.forget(token);
         while entries.by_token.len() >= self.limits.max_entries
             || entries.bytes.saturating_add(size) > self.limits.max_bytes
@@ -79,10 +79,9 @@ impl TokenCache {
 
     /// Forgets all, because the keys have changed.
     pub(crate) fn clear(&self) {
-        if let Ok(mut entries) = self.entries.try_borrow_mut() {
-            entries.by_token.clear();
-            entries.bytes = 0;
-        }
+        let mut entries = self.entries.borrow_mut();
+        entries.by_token.clear();
+        entries.bytes = 0;
     }
 
     /// Tokens that were forgotten to make room, since it was last asked.
@@ -92,9 +91,7 @@ impl TokenCache {
 
     /// Forgets a token, because it has expired.
     pub(crate) fn forget(&self, token: &[u8]) {
-        if let Ok(mut entries) = self.entries.try_borrow_mut() {
-            entries.forget(token);
-        }
+        self.entries.borrow_mut().forget(token);
     }
 }
 
@@ -132,13 +129,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::gate::policy::PolicyIndex;
     use crate::token::claims::Validity;
     use crate::token::header_text::Charset;
     use crate::token::user_id::UserId;
 
     fn alice() -> Verified {
         Verified {
-            policy: 0,
+            policy: PolicyIndex(0),
             issuer: None,
             user_id: UserId::from_value(&json!("alice"), Charset::Ascii).unwrap(),
             claims: None,

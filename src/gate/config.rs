@@ -1,35 +1,40 @@
 //! The validated configuration: its values, and what follows from them. `config` reads it.
 
 use crate::gate::cache::CacheLimits;
-use crate::gate::on_failure::{Failures, OnFailure};
-use crate::gate::policy::Policy;
+use crate::gate::on_failure::{Action, OnFailure};
+use crate::gate::policy::{Policy, PolicyIndex};
 use crate::request::credentials::Place;
 use crate::request::identity_header::IdentityHeader;
 
-/// Who is let in as whom.
+/// The validated configuration.
 #[derive(Debug)]
 pub struct Config {
     /// `policies`, or the one that the settings themselves are.
-    pub policies: Vec<Policy>,
+    pub(crate) policies: Vec<Policy>,
     /// `onMissing`, `onInvalid`, `onKeysUnavailable`, `open` and `unauthorizedUserId`.
-    pub failures: Failures,
+    pub(crate) on_failure: OnFailure,
     /// `userIdHeader`: the header that Kinto trusts.
-    pub identity_header: IdentityHeader,
+    pub(crate) identity_header: IdentityHeader,
     /// The headers of `claimsToHeaders`, of all policies.
-    pub claim_headers: Vec<IdentityHeader>,
+    pub(crate) claim_headers: Vec<IdentityHeader>,
     /// The usual header, where `userIdHeader` names another. A Kinto that still trusts it must not get the client's.
-    pub usual_header: Option<IdentityHeader>,
+    pub(crate) usual_header: Option<IdentityHeader>,
     /// `forwardToken`: whether Kinto gets the token too.
-    pub forward_token: bool,
+    pub(crate) forward_token: bool,
     /// `tokenCache`: how many verified tokens are remembered.
-    pub token_cache: CacheLimits,
+    pub(crate) token_cache: CacheLimits,
     /// `batch`: limits of the batch endpoint.
-    pub batch: BatchLimits,
+    pub(crate) batch: BatchLimits,
     /// Keys that were left out of a `jwks`, in words for the log.
-    pub warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Config {
+    /// The policy of this index.
+    pub(crate) fn policy(&self, index: PolicyIndex) -> Option<&Policy> {
+        self.policies.get(index.0)
+    }
+
     /// Every place where a token may be, of all policies, each once.
     #[must_use]
     pub fn places(&self) -> Vec<&Place> {
@@ -42,12 +47,12 @@ impl Config {
         places
     }
 
-    /// Whether a request, or a part of a batch, may get an answer from this filter for want of proof.
+    /// Whether any request or sub-request may be rejected.
     #[must_use]
     pub fn may_reject(&self) -> bool {
-        let Failures { missing, invalid, keys_unavailable, .. } = self.failures;
-        let fetches = self.policies.iter().any(|policy| policy.keys.remote.is_some());
-        [missing, invalid].contains(&OnFailure::Reject) || (fetches && keys_unavailable == OnFailure::Reject)
+        let OnFailure { missing, invalid, keys_unavailable, .. } = self.on_failure;
+        let fetches = self.policies.iter().any(|policy| policy.remote().is_some());
+        [missing, invalid].contains(&Action::Reject) || (fetches && keys_unavailable == Action::Reject)
     }
 
     /// Whether WSGI would file a header of this name where only this filter may write.
@@ -64,7 +69,7 @@ impl Config {
 
 /// Limits of the batch endpoint (`batch`).
 #[derive(Clone, Debug)]
-pub struct BatchLimits {
+pub(crate) struct BatchLimits {
     /// Bytes of the largest body that is read (`maxBytes`).
     pub max_bytes: usize,
     /// The largest number of sub-requests (`maxRequests`).

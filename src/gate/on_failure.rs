@@ -1,4 +1,4 @@
-//! What becomes of a request that proves nothing, by the operator's policy for each cause.
+//! What becomes of a request that proves nothing: for each cause, the action that the operator has set.
 
 use percent_encoding::percent_decode;
 
@@ -6,28 +6,28 @@ use crate::rejection::Cause;
 use crate::request::Request;
 use crate::token::user_id::UserId;
 
-/// A policy for a cause (`onMissing`, `onInvalid`, `onKeysUnavailable`).
+/// What becomes of a request that proves nothing (`onMissing`, `onInvalid`, `onKeysUnavailable`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnFailure {
+pub(crate) enum Action {
     /// Forward as `unauthorizedUserId`, as `kinto_jwt` does.
     UnauthorizedUser,
     /// Forward as nobody.
     Anonymous,
     /// Answer 401 or 503.
     Reject,
-    /// Forward as `unauthorizedUserId`, and say what would have been rejected.
+    /// Forward as `unauthorizedUserId`; log and count what `reject` would have rejected.
     Report,
 }
 
-/// The policies for all causes.
+/// The actions for all causes, and what they need.
 #[derive(Clone, Debug)]
-pub struct Failures {
+pub(crate) struct OnFailure {
     /// `onMissing`
-    pub missing: OnFailure,
+    pub missing: Action,
     /// `onInvalid`
-    pub invalid: OnFailure,
+    pub invalid: Action,
     /// `onKeysUnavailable`
-    pub keys_unavailable: OnFailure,
+    pub keys_unavailable: Action,
     /// `open`: paths that need no token.
     pub open: OpenPaths,
     /// `unauthorizedUserId`; `None` is nobody.
@@ -36,10 +36,9 @@ pub struct Failures {
     pub challenge: String,
 }
 
-impl Failures {
-    /// The policy for a cause.
-    #[must_use]
-    pub const fn on(&self, cause: Cause) -> OnFailure {
+impl OnFailure {
+    /// The action for a cause.
+    pub(crate) const fn action(&self, cause: Cause) -> Action {
         match cause {
             Cause::Missing => self.missing,
             Cause::Invalid => self.invalid,
@@ -47,9 +46,9 @@ impl Failures {
         }
     }
 
-    /// Whether a request is never rejected for this cause: a CORS preflight, which cannot bring a token, or one
+    /// Whether this request is never rejected for this cause: a CORS preflight, which cannot bring a token, or one
     /// without a token to an open path.
-    pub(crate) fn is_exempt(&self, cause: Cause, request: &impl Request) -> bool {
+    pub(crate) fn exempts(&self, cause: Cause, request: &impl Request) -> bool {
         is_preflight(request) || (cause == Cause::Missing && self.open.contains(&request.first(":path")))
     }
 }
@@ -63,12 +62,12 @@ fn is_preflight(request: &impl Request) -> bool {
 
 /// Paths, compared by what they decode to.
 #[derive(Clone, Debug)]
-pub struct OpenPaths(Vec<Vec<Vec<u8>>>);
+pub(crate) struct OpenPaths(Vec<Vec<Vec<u8>>>);
 
 impl OpenPaths {
     /// These paths and no path below them.
     #[must_use]
-    pub fn new(paths: &[String]) -> Self {
+    pub(crate) fn new(paths: &[String]) -> Self {
         Self(paths.iter().map(|path| normalized(path.as_bytes())).collect())
     }
 

@@ -2,52 +2,74 @@
 
 use std::rc::Rc;
 
+use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
-use crate::counters::Numbers;
+use crate::counters::Counters;
+use crate::keys::fault::Fault;
 use crate::keys::host::HostVerify;
 use crate::keys::jwks::{self, Origin};
-use crate::keys::key::{Choice, Keys, NamedAlgorithm};
-use crate::keys::pem::Fault;
+use crate::keys::key::{Choice, Keys};
+use crate::keys::remote::RemoteJwks;
 use crate::keys::ring::KeyRing;
 use crate::rejection::Rejection;
 use crate::request::credentials::Credentials;
 use crate::token::claim_name::ClaimName;
-use crate::token::claims::{NumericDate, Rules, Validity};
+use crate::token::claims::{Admitted, Issuers, NumericDate, Rules, Validity};
 use crate::token::header_text::{Charset, HeaderText};
 use crate::token::jws::{LastHeader, Token};
 use crate::token::user_id::UserId;
 
 /// Whose tokens are believed, and what they must say.
 #[derive(Debug)]
-pub struct Policy {
-    /// Its place in the list.
-    pub(crate) number: usize,
+pub(crate) struct Policy {
+    /// The place of the policy in the configuration.
+    pub(crate) index: PolicyIndex,
     /// Its name in metrics and in the log (`policies[].name`).
-    pub name: String,
+    pub(crate) name: String,
     /// `from`, or `http_header` and `auth_type`: where the token is.
-    pub credentials: Credentials,
-    /// `public_key`, `jwks` or `remoteJwks`: what proves it.
-    pub keys: KeyRing,
-    /// `algorithm`: what its keys may be for.
-    pub(crate) algorithms: Vec<NamedAlgorithm>,
+    pub(crate) credentials: Credentials,
+    /// `issuer`: whose tokens these are.
+    pub(crate) issuers: Issuers,
     /// `typ`: the media type that a token says it is (RFC 8725 section 3.11).
-    pub typ: Option<String>,
-    /// What its claims must say.
-    pub rules: Rules,
+    pub(crate) typ: Option<String>,
+    /// `algorithm`: the algorithms of which a token names one.
+    pub(crate) algorithms: Vec<Algorithm>,
+    /// `verifyToken`: what proves a token.
+    pub(crate) verification: Verification,
     /// `userIdTokenKey`: the claim that names the user.
-    pub user_id_claim: ClaimName,
+    pub(crate) user_id_claim: ClaimName,
     /// `userIdCharset`: the characters that the user id and the claim headers may have.
-    pub charset: Charset,
-    /// `claimsToHeaders`: for each of the configuration's claim headers, the claim that fills it.
-    pub header_claims: Vec<Option<ClaimName>>,
+    pub(crate) charset: Charset,
+    /// `claimsToHeaders`: for each of the configuration's claim headers, the claim that fills it. Headers that only later
+    /// policies fill may be missing at the end.
+    pub(crate) header_claims: Vec<Option<ClaimName>>,
+}
+
+/// The place of a policy in [`Config`](crate::gate::config::Config)'s list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PolicyIndex(pub(crate) usize);
+
+/// What proves a token.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a configuration has a few of them")]
+pub(crate) enum Verification {
+    /// Nothing does, and every token is believed: `verifyToken: false`, for development.
+    Off,
+    /// A signature, and then the claims.
+    On {
+        /// `public_key`, `jwks` or `remoteJwks`: the keys that sign tokens.
+        keys: KeyRing,
+        /// What the claims must say.
+        rules: Rules,
+    },
 }
 
 /// What a verified token says.
 #[derive(Clone, Debug)]
 pub(crate) struct Verified {
-    /// The policy that it was verified by: its place in the list.
-    pub(crate) policy: usize,
+    /// The policy that verified it.
+    pub(crate) policy: PolicyIndex,
     /// `iss`, by which the policy is chosen.
     pub(crate) issuer: Option<Rc<str>>,
     pub(crate) user_id: UserId,
@@ -58,21 +80,32 @@ pub(crate) struct Verified {
 
 impl Policy {
     /// The only way from a token to a user id: each line takes what the one before it proved.
+    ///
+    /// # Errors
+    /// Why the token proves nothing.
     pub(crate) fn verify(
         &self,
         token: &[u8],
         last_header: &LastHeader,
-        numbers: &Numbers,
+        counters: &Counters,
         now: NumericDate,
     ) -> Result<Verified, Rejection> {
         let parsed = Token::parse_with(token, last_header)?;
         self.check_typ(parsed.typ())?;
-        let keys = self.keys.current().ok_or(Rejection::KeysUnavailable)?;
-        let claims = keys.verify(&parsed, numbers)?;
-        let admitted = self.rules.admit(claims, now)?;
+        let admitted = match &self.verification {
+            Verification::Off => {
+                self.algorithm_of(&parsed)?;
+                Admitted::without_verification(parsed.payload())?
+            }
+            Verification::On { keys, rules } => {
+                let keys = keys.current().ok_or(Rejection::KeysUnavailable)?;
+                let claims = keys.verify(&parsed, self.algorithm_of(&parsed)?, counters)?;
+                rules.admit(claims, &self.issuers, now)?
+            }
+        };
         let user_id = UserId::from_claims(&admitted, &self.user_id_claim, self.charset)?;
         Ok(Verified {
-            policy: self.number,
+            policy: self.index,
             issuer: admitted.object().get("iss").and_then(Value::as_str).map(Rc::from),
             user_id,
             claims: self.header_texts(admitted.object()),
@@ -80,7 +113,56 @@ impl Policy {
         })
     }
 
-    /// The values for the claim headers; one that a header cannot carry exactly is left out.
+    /// Checks again, at the time `now`, the times of a token that was verified before.
+    pub(crate) fn check_times(&self, validity: Validity, now: NumericDate) -> Result<(), Rejection> {
+        match &self.verification {
+            Verification::Off => Ok(()),
+            Verification::On { rules, .. } => rules.check_times(validity, now),
+        }
+    }
+
+    /// The keys that sign its tokens; `None` if it does not ask who signed them.
+    pub(crate) fn keys(&self) -> Option<&KeyRing> {
+        match &self.verification {
+            Verification::Off => None,
+            Verification::On { keys, .. } => Some(keys),
+        }
+    }
+
+    /// Where its keys come from, if they come from an issuer.
+    pub(crate) fn remote(&self) -> Option<&RemoteJwks> {
+        self.keys()?.remote.as_ref()
+    }
+
+    /// Takes an issuer's key set, and returns words on the keys in it that cannot be used.
+    ///
+    /// # Errors
+    /// It has no key that can be used; the known keys stay.
+    pub(crate) fn take_set(&self, set: &Value, host: Option<HostVerify>) -> Result<Vec<String>, Fault> {
+        let set = jwks::parse(set, &self.algorithms, Origin::Remote, host)?;
+        if let Some(keys) = self.keys() {
+            keys.replace(Keys::new(set.keys, Choice::ByKid));
+        }
+        Ok(set.skipped)
+    }
+
+    /// Whether a newer key set of its issuer might have the key of a token that was rejected for this reason.
+    pub(crate) fn may_learn(&self, rejection: Rejection) -> bool {
+        self.remote().is_some() && matches!(rejection, Rejection::KidUnknown | Rejection::KeysUnavailable)
+    }
+
+    /// Seconds after which a client may come back when there are no keys: the time for one more attempt to get them.
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        self.remote().map(|remote| remote.timeout / 1000)
+    }
+
+    /// The algorithm that a token names (`alg`), if this policy allows it.
+    fn algorithm_of(&self, token: &Token<'_>) -> Result<Algorithm, Rejection> {
+        let named: Option<Algorithm> = token.alg().and_then(|alg| alg.parse().ok());
+        named.filter(|alg| self.algorithms.contains(alg)).ok_or(Rejection::AlgNotAllowed)
+    }
+
+    /// The values for the claim headers; a value that a header cannot carry exactly is left out.
     fn header_texts(&self, claims: &Value) -> Option<Rc<[Option<HeaderText>]>> {
         let text = |name: &Option<ClaimName>| {
             HeaderText::from_value(name.as_ref()?.find(claims)?, self.charset).ok()
@@ -88,33 +170,8 @@ impl Policy {
         (!self.header_claims.is_empty()).then(|| self.header_claims.iter().map(text).collect())
     }
 
-    /// Takes an issuer's key set, and returns words on the keys in it that are of no use.
-    ///
-    /// # Errors
-    /// It has no usable key; those that are known stay.
-    pub(crate) fn take_set(&self, set: &Value, host: Option<HostVerify>) -> Result<Vec<String>, Fault> {
-        let set = jwks::parse(set, &self.algorithms, Origin::Remote, host)?;
-        let choice = if self.rules.unverified { Choice::Unverified } else { Choice::ByKid };
-        self.keys.replace(Keys::new(&self.algorithms, set.keys, choice));
-        Ok(set.skipped)
-    }
-
-    /// Whether its issuer, asked again, might know the key of a token that was refused for this reason.
-    pub(crate) fn may_learn(&self, rejection: Rejection) -> bool {
-        self.keys.remote.is_some() && matches!(rejection, Rejection::KidUnknown | Rejection::KeysUnavailable)
-    }
-
-    /// Seconds after which a client may come back when there are no keys: one more attempt to get them.
-    pub(crate) fn retry_after(&self) -> Option<u64> {
-        self.keys.remote.as_ref().map(|remote| remote.timeout / 1000)
-    }
-
-    /// Whether a token with this `iss`, not verified yet, is for this policy.
-    pub(crate) fn is_for(&self, iss: Option<&str>) -> bool {
-        self.rules.check_issuer(iss).is_ok()
-    }
-
-    /// Compared as RFC 7515 section 4.1.9 says: in any case, `application/` left out where no other `/` follows.
+    /// Compares media types as RFC 7515 section 4.1.9 says: in any letter case, and `application/` may be left out where no
+    /// other `/` follows.
     fn check_typ(&self, typ: Option<&str>) -> Result<(), Rejection> {
         let Some(expected) = &self.typ else { return Ok(()) };
         let bare = |typ: &str| {

@@ -1,5 +1,7 @@
 //! A JWK Set (RFC 7517 section 5) to keys: what can verify a token is used, the rest is named and left out.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey};
@@ -7,9 +9,11 @@ use rsa::pkcs1::{RsaPublicKey, UintRef};
 use serde_json::{Map, Value};
 use spki::der::Encode;
 
+use crate::keys::algorithm::names;
+use crate::keys::fault::Fault;
 use crate::keys::host::HostVerify;
-use crate::keys::key::{Key, NamedAlgorithm};
-use crate::keys::pem::{self, Fault};
+use crate::keys::key::Key;
+use crate::keys::pem;
 
 /// No issuer has more, and each costs memory and time in every worker.
 const MAX_KEYS: usize = 100;
@@ -29,39 +33,56 @@ pub(crate) struct KeySet {
     pub(crate) skipped: Vec<String>,
 }
 
+/// Why a key of a set cannot be used, as a predicate: `is damaged`.
+#[derive(Debug)]
+struct Unusable(Cow<'static, str>);
+
+const DAMAGED: Unusable = Unusable(Cow::Borrowed("is damaged"));
+
+impl Unusable {
+    fn new(why: impl Into<Cow<'static, str>>) -> Self {
+        Self(why.into())
+    }
+}
+
+impl From<Fault> for Unusable {
+    fn from(fault: Fault) -> Self {
+        Self(fault.what)
+    }
+}
+
 /// Reads a set for tokens of these algorithms.
 ///
 /// # Errors
 /// It is no JWK Set, or has no usable key.
 pub(crate) fn parse(
     set: &Value,
-    algorithms: &[NamedAlgorithm],
+    algorithms: &[Algorithm],
     origin: Origin,
     host: Option<HostVerify>,
 ) -> Result<KeySet, Fault> {
     let Some(jwks) = set.get("keys").and_then(Value::as_array) else {
-        return Err((
-            "is not a JWK Set".into(),
-            "give a map with a list of keys: { keys: [ { kty: RSA, kid: .., n: .., e: AQAB } ] }".into(),
+        return Err(Fault::new(
+            "is not a JWK Set",
+            "give a map with a list of keys: { keys: [ { kty: RSA, kid: .., n: .., e: AQAB } ] }",
         ));
     };
     if jwks.len() > MAX_KEYS {
-        return Err((format!("has more than {MAX_KEYS} keys"), "give those that sign tokens".into()));
+        return Err(Fault::new(format!("has more than {MAX_KEYS} keys"), "give those that sign tokens"));
     }
     let mut set = KeySet { keys: Vec::new(), skipped: Vec::new() };
     for (number, jwk) in (1_usize..).zip(jwks) {
-        let parsed = jwk.as_object().ok_or_else(|| "is not a map".to_owned());
+        let parsed = jwk.as_object().ok_or(Unusable::new("is not a map"));
         match parsed.and_then(|jwk| parse_key(jwk, algorithms, origin, host)) {
             Ok(keys) => set.keys.extend(keys),
-            Err(fault) => set.skipped.push(format!("key {number}{} {fault}", kid_in_words(jwk))),
+            Err(Unusable(why)) => set.skipped.push(format!("key {number}{} {why}", kid_in_words(jwk))),
         }
     }
     if set.keys.is_empty() {
-        let names: Vec<&str> = algorithms.iter().map(|(name, _)| *name).collect();
         let faults = if set.skipped.is_empty() { "it is empty".to_owned() } else { set.skipped.join(", ") };
-        return Err((
-            format!("has no key that verifies {}: {faults}", names.join(" or ")),
-            "give the issuer's keys, or set algorithm to what they are for".into(),
+        return Err(Fault::new(
+            format!("has no key that verifies {}: {faults}", names(algorithms, " or ")),
+            "give the issuer's keys, or set algorithm to what they are for",
         ));
     }
     Ok(set)
@@ -70,48 +91,47 @@ pub(crate) fn parse(
 /// One key, for each of the algorithms that it may verify; or why it cannot be used.
 fn parse_key(
     jwk: &Map<String, Value>,
-    algorithms: &[NamedAlgorithm],
+    algorithms: &[Algorithm],
     origin: Origin,
     host: Option<HostVerify>,
-) -> Result<Vec<Key>, String> {
+) -> Result<Vec<Key>, Unusable> {
     let text = |name: &str| match jwk.get(name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.as_str())),
-        Some(_) => Err(format!("has a {name} that is not text")),
+        Some(_) => Err(Unusable::new(format!("has a {name} that is not text"))),
     };
     if text("use")?.is_some_and(|usage| usage != "sig") {
-        return Err("is not for signatures (use)".into());
+        return Err(Unusable::new("is not for signatures (use)"));
     }
     if let Some(operations) = jwk.get("key_ops")
         && !operations.as_array().is_some_and(|operations| operations.iter().any(|name| name == "verify"))
     {
-        return Err("is not for verifying (key_ops)".into());
+        return Err(Unusable::new("is not for verifying (key_ops)"));
     }
     if jwk.contains_key("d") {
-        return Err("is a private key, which must never leave the token issuer".into());
+        return Err(Unusable::new("is a private key, which must never leave the token issuer"));
     }
     let kind = Kind::parse(jwk)?;
     if kind == Kind::Secret && origin == Origin::Remote {
-        return Err("is a shared secret, and this set is public".into());
+        return Err(Unusable::new("is a shared secret, and this set is public"));
     }
     let alg = text("alg")?;
     let kid = text("kid")?;
-    let fits =
-        |(name, algorithm): &&NamedAlgorithm| kind.verifies(*algorithm) && alg.is_none_or(|alg| alg == *name);
+    let fits = |algorithm: &&Algorithm| {
+        kind.verifies(**algorithm) && alg.is_none_or(|alg| alg.parse() == Ok(**algorithm))
+    };
     // A secret may be long enough for one algorithm and too short for another.
     let (mut keys, mut fault) = (Vec::new(), None);
-    for named in algorithms.iter().filter(fits) {
-        let key = kind.to_key(jwk, named.1).and_then(|key| {
-            Key::new(kid.map(str::to_owned), *named, &key, host).map_err(|_| "is damaged".to_owned())
-        });
-        match key {
+    for algorithm in algorithms.iter().filter(fits) {
+        let key = kind.to_key(jwk, *algorithm);
+        match key.and_then(|key| Key::new(kid, *algorithm, &key, host).ok_or(DAMAGED)) {
             Ok(key) => keys.push(key),
-            Err(words) => fault = Some(words),
+            Err(unusable) => fault = Some(unusable),
         }
     }
     if keys.is_empty() {
-        let unfit = || alg.map_or_else(|| "is for none of algorithm".into(), |_| "has another alg".into());
-        return Err(fault.unwrap_or_else(unfit));
+        let unfit = if alg.is_some() { "has another alg" } else { "is for none of algorithm" };
+        return Err(fault.unwrap_or_else(|| Unusable::new(unfit)));
     }
     Ok(keys)
 }
@@ -127,7 +147,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn parse(jwk: &Map<String, Value>) -> Result<Self, String> {
+    fn parse(jwk: &Map<String, Value>) -> Result<Self, Unusable> {
         let text = |name| jwk.get(name).and_then(Value::as_str);
         match (text("kty"), text("crv")) {
             (Some("RSA"), _) => Ok(Self::Rsa),
@@ -135,8 +155,10 @@ impl Kind {
             (Some("EC"), Some("P-384")) => Ok(Self::P384),
             (Some("OKP"), Some("Ed25519")) => Ok(Self::Ed25519),
             (Some("oct"), _) => Ok(Self::Secret),
-            (Some("EC" | "OKP"), _) => Err("is on a curve other than P-256, P-384 and Ed25519".into()),
-            _ => Err("is of an unknown kty".into()),
+            (Some("EC" | "OKP"), _) => {
+                Err(Unusable::new("is on a curve other than P-256, P-384 and Ed25519"))
+            }
+            _ => Err(Unusable::new("is of an unknown kty")),
         }
     }
 
@@ -151,29 +173,32 @@ impl Kind {
         }
     }
 
-    fn to_key(self, jwk: &Map<String, Value>, algorithm: Algorithm) -> Result<DecodingKey, String> {
+    fn to_key(self, jwk: &Map<String, Value>, algorithm: Algorithm) -> Result<DecodingKey, Unusable> {
         let octets = |name: &str| {
-            let text = jwk.get(name).and_then(Value::as_str).ok_or_else(|| format!("has no {name}"))?;
+            let text = jwk
+                .get(name)
+                .and_then(Value::as_str)
+                .ok_or_else(|| Unusable::new(format!("has no {name}")))?;
             // RFC 7517 asks for base64url without padding, and some issuers pad.
             let octets = URL_SAFE_NO_PAD.decode(text.trim_end_matches('='));
-            octets.map_err(|_| format!("has a {name} that is not base64url"))
+            octets.map_err(|_| Unusable::new(format!("has a {name} that is not base64url")))
         };
         match self {
             Self::Rsa => {
                 let (modulus, exponent) = (octets("n")?, octets("e")?);
                 let key = RsaPublicKey {
-                    modulus: UintRef::new(&modulus).map_err(|_| "is damaged")?,
-                    public_exponent: UintRef::new(&exponent).map_err(|_| "is damaged")?,
+                    modulus: UintRef::new(&modulus).map_err(|_| DAMAGED)?,
+                    public_exponent: UintRef::new(&exponent).map_err(|_| DAMAGED)?,
                 };
-                let der = key.to_der().map_err(|_| "is damaged")?;
-                pem::parse_rsa(&der, algorithm).map_err(|(fault, _)| fault)
+                let der = key.to_der().map_err(|_| DAMAGED)?;
+                Ok(pem::parse_rsa(&der, algorithm)?)
             }
             Self::P256 | Self::P384 => {
                 // SEC 1 section 2.3.3, uncompressed.
                 Ok(DecodingKey::from_ec_der(&[vec![4], octets("x")?, octets("y")?].concat()))
             }
             Self::Ed25519 => Ok(DecodingKey::from_ed_der(&octets("x")?)),
-            Self::Secret => pem::parse_secret(&octets("k")?, algorithm).map_err(|(fault, _)| fault),
+            Self::Secret => Ok(pem::parse_secret(&octets("k")?, algorithm)?),
         }
     }
 }

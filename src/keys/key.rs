@@ -1,129 +1,120 @@
 //! Keys, and the only way from a token to its claims: a verified signature.
 
-use jsonwebtoken::crypto::JwtVerifier;
-use jsonwebtoken::signature::Verifier;
 use jsonwebtoken::{Algorithm, DecodingKey};
 
-use crate::counters::Numbers;
-use crate::keys::host::{HostVerify, can_verify};
-use crate::keys::verify::KeyVerifier;
+use crate::counters::{By, Counters};
+use crate::keys::host::{HostKey, HostVerify, can_verify};
+use crate::keys::verify::ModuleKey;
 use crate::rejection::Rejection;
 use crate::token::claims::Claims;
 use crate::token::jws::Token;
 
-/// An algorithm and its name, as `alg` and the setting `algorithm` write it.
-pub(crate) type NamedAlgorithm = (&'static str, Algorithm);
-
-/// The names that `algorithm` may have: RFC 7518 section 3.1 without `none` and ES512, and RFC 8037.
-pub(crate) const ALGORITHMS: [(&str, Algorithm); 12] = [
-    ("RS256", Algorithm::RS256),
-    ("RS384", Algorithm::RS384),
-    ("RS512", Algorithm::RS512),
-    ("PS256", Algorithm::PS256),
-    ("PS384", Algorithm::PS384),
-    ("PS512", Algorithm::PS512),
-    ("ES256", Algorithm::ES256),
-    ("ES384", Algorithm::ES384),
-    ("EdDSA", Algorithm::EdDSA),
-    ("HS256", Algorithm::HS256),
-    ("HS384", Algorithm::HS384),
-    ("HS512", Algorithm::HS512),
-];
-
 /// A key for one algorithm, whatever a token says (RFC 8725 section 3.1).
+///
+/// The host and the module must agree on every signature; the tests run each vector through both.
 pub(crate) struct Key {
     kid: Option<String>,
-    alg: &'static str,
-    verifier: KeyVerifier,
+    algorithm: Algorithm,
+    module: ModuleKey,
+    /// Where the host can verify the algorithm.
+    host: Option<HostKey>,
 }
 
 impl Key {
-    /// Prepares a key.
+    /// Prepares a key for verification by the host, if the host can, and by the module.
     ///
-    /// # Errors
-    /// It is not one for the algorithm.
+    /// Returns `None` if the bytes of `key` are not a key for the algorithm.
     pub(crate) fn new(
-        kid: Option<String>,
-        (alg, algorithm): NamedAlgorithm,
+        kid: Option<&str>,
+        algorithm: Algorithm,
         key: &DecodingKey,
         host: Option<HostVerify>,
-    ) -> Result<Self, jsonwebtoken::errors::Error> {
-        Ok(Self { kid, alg, verifier: KeyVerifier::new(algorithm, key, host)? })
+    ) -> Option<Self> {
+        let module = ModuleKey::parse(algorithm, key.try_get_as_bytes().ok()?)?;
+        let host = host.and_then(|verify| HostKey::prepare(verify, algorithm, &module.to_spki_der()?));
+        Some(Self { kid: kid.map(str::to_owned), algorithm, module, host })
+    }
+
+    /// Whether this key made the signature of the message.
+    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        // A host that gives no verdict leaves it to the module.
+        let verdict = self.host.as_ref().and_then(|host| host.verify(message, signature));
+        verdict.unwrap_or_else(|| self.module.verifies(message, signature))
+    }
+
+    /// Who verifies the signatures of this key.
+    pub(crate) fn verified_by(&self) -> By {
+        if self.host.is_some() { By::Host } else { By::Module }
     }
 }
 
-/// The keys that tokens are verified with.
-pub struct Keys {
-    algorithms: Vec<&'static str>,
+/// The keys that tokens of one policy are verified with.
+pub(crate) struct Keys {
     keys: Vec<Key>,
     choice: Choice,
 }
 
-/// How a token's key is chosen.
+/// How the key of a token is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
-    /// There is one, whatever `kid` says (`public_key`).
+    /// There is one key, whatever `kid` says (`public_key`).
     Only,
     /// By `kid` (`jwks`, `remoteJwks`).
     ByKid,
-    /// None is needed: every token is believed (`verifyToken: false`).
-    Unverified,
 }
 
 impl Keys {
-    /// These keys, for tokens of these algorithms.
-    pub(crate) fn new(algorithms: &[NamedAlgorithm], keys: Vec<Key>, choice: Choice) -> Self {
-        Self { algorithms: algorithms.iter().map(|(name, _)| *name).collect(), keys, choice }
+    /// These keys.
+    pub(crate) fn new(keys: Vec<Key>, choice: Choice) -> Self {
+        Self { keys, choice }
     }
 
-    /// How many keys there are; one that fits several algorithms counts for each.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    /// How many keys there are; a key that fits several algorithms counts for each.
+    pub(crate) fn len(&self) -> usize {
         self.keys.len()
     }
 
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+    /// Whether the module verifies signatures that a host such as Envoy could verify.
+    pub(crate) fn lacks_host(&self) -> bool {
+        self.keys.iter().any(|key| can_verify(key.algorithm) && key.verified_by() == By::Module)
     }
 
-    /// Whether a host such as Envoy could verify signatures that this module verifies.
-    #[must_use]
-    pub fn lacks_host(&self) -> bool {
-        self.keys.iter().any(|key| can_verify(key.verifier.algorithm()) && !key.verifier.is_hosted())
-    }
-
-    /// The claims of a token that one of these keys signed.
-    pub fn verify(&self, token: &Token<'_>, numbers: &Numbers) -> Result<Claims, Rejection> {
-        let alg = token.alg().filter(|alg| self.algorithms.contains(alg)).ok_or(Rejection::AlgNotAllowed)?;
-        if self.choice != Choice::Unverified {
-            let signed_by = |key: &Key| {
-                numbers.count_verification(key.verifier.is_hosted());
-                key.verifier.verify(token.signing_input(), token.signature()).is_ok()
-            };
-            if !self.candidates(token.kid(), alg)?.any(signed_by) {
-                return Err(Rejection::BadSignature);
-            }
+    /// The claims of a token that one of these keys signed with this algorithm, which is the token's `alg`.
+    ///
+    /// # Errors
+    /// No key may have signed it, or the key that may have did not; or the payload is not a JSON object.
+    pub(crate) fn verify(
+        &self,
+        token: &Token<'_>,
+        algorithm: Algorithm,
+        counters: &Counters,
+    ) -> Result<Claims, Rejection> {
+        let signed_by = |key: &Key| {
+            counters.count_verification(key.verified_by());
+            key.verifies(token.signing_input(), token.signature())
+        };
+        if self.candidates(token.kid(), algorithm)?.any(signed_by) {
+            Claims::parse(token.payload())
+        } else {
+            Err(Rejection::BadSignature)
         }
-        Claims::parse(token.payload())
     }
 
     /// The keys that may have signed a token: by `kid`, then by `alg` (RFC 7517 sections 4.4 and 4.5).
     fn candidates<'k>(
         &'k self,
         kid: Option<&'k str>,
-        alg: &'k str,
+        algorithm: Algorithm,
     ) -> Result<impl Iterator<Item = &'k Key>, Rejection> {
         let kid = kid.filter(|_| self.choice == Choice::ByKid);
         let named = move |key: &&Key| kid.is_none() || key.kid.as_deref() == kid;
         if !self.keys.iter().any(|key| named(&key)) {
             return Err(Rejection::KidUnknown);
         }
-        let fitting = self.keys.iter().filter(named).filter(move |key| key.alg == alg);
+        let fitting = self.keys.iter().filter(named).filter(move |key| key.algorithm == algorithm);
         match (fitting.clone().count(), kid) {
             (0, _) => Err(Rejection::AlgNotAllowed),
-            // Which one? Trying each would make every token without kid as dear as the set is long.
+            // To try each key would cost a signature check for each key of the set, for every token without kid.
             (2.., None) => Err(Rejection::KidMissing),
             _ => Ok(fitting),
         }
@@ -132,9 +123,7 @@ impl Keys {
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keys")
-            .field("algorithms", &self.algorithms)
-            .field("choice", &self.choice)
-            .finish_non_exhaustive()
+        let kids: Vec<_> = self.keys.iter().map(|key| (&key.kid, key.algorithm)).collect();
+        f.debug_struct("Keys").field("keys", &kids).field("choice", &self.choice).finish()
     }
 }

@@ -1,5 +1,7 @@
 //! What makes a signature believable: the keys, where they come from, how a signature is verified.
 
+pub(crate) mod algorithm;
+pub(crate) mod fault;
 pub(crate) mod host;
 pub(crate) mod jwks;
 pub(crate) mod key;

@@ -5,6 +5,8 @@ use serde::de::IgnoredAny;
 use spki::der::Decode;
 use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
+use crate::keys::fault::Fault;
+
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
@@ -14,9 +16,6 @@ const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
 /// Bits of the smallest RSA modulus (RFC 7518 section 3.3) and of the largest that is worth its time.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
-
-/// A fault and its remedy, in words for the operator.
-pub(crate) type Fault = (String, String);
 
 /// Reads the setting as the key of `algorithm`: a PEM, or the secret of an HS* algorithm.
 pub(crate) fn parse(text: &str, algorithm: Algorithm) -> Result<DecodingKey, Fault> {
@@ -32,11 +31,10 @@ pub(crate) fn parse(text: &str, algorithm: Algorithm) -> Result<DecodingKey, Fau
 /// A key that others may know is none: whoever has the public half would sign tokens with it (CVE-2026-48526).
 pub(crate) fn parse_secret(secret: &[u8], algorithm: Algorithm) -> Result<DecodingKey, Fault> {
     if let Some(kind) = public_kind(secret) {
-        return Err((
+        return Err(Fault::new(
             format!("is a {kind}, and {algorithm:?} takes a shared secret"),
             "write the secret, or set algorithm to the one that the key is for (RS256, ES256, EdDSA, ..); a JWK Set \
-             goes into jwks"
-                .into(),
+             goes into jwks",
         ));
     }
     let smallest = match algorithm {
@@ -45,7 +43,7 @@ pub(crate) fn parse_secret(secret: &[u8], algorithm: Algorithm) -> Result<Decodi
         _ => 32,
     };
     if secret.len() < smallest {
-        return Err((
+        return Err(Fault::new(
             format!(
                 "is a secret of {} bytes, and {algorithm:?} needs {smallest} or more (RFC 7518 3.2)",
                 secret.len()
@@ -76,37 +74,37 @@ fn public_kind(secret: &[u8]) -> Option<&'static str> {
 
 fn parse_pem(text: &str, algorithm: Algorithm) -> Result<DecodingKey, Fault> {
     if let Some(kind) = ssh_type(text) {
-        return Err((
+        return Err(Fault::new(
             format!("is an SSH key ({kind})"),
-            "give it as PEM: ssh-keygen -e -m PKCS8 -f key.pub".into(),
+            "give it as PEM: ssh-keygen -e -m PKCS8 -f key.pub",
         ));
     }
     if text.contains("-----BEGIN") && text.contains("\\n") {
-        return Err((
-            "is a PEM with \\n written out where its lines should end".into(),
-            "write it as a YAML block (public_key: |) with real line ends".into(),
+        return Err(Fault::new(
+            "is a PEM with \\n written out where its lines should end",
+            "write it as a YAML block (public_key: |) with real line ends",
         ));
     }
     let blocks = pem::parse_many(text).map_err(|_| not_a_key())?;
     let block = match blocks.as_slice() {
         [] => return Err(not_a_key()),
         [block] => block,
-        _ => return Err(("holds more than one PEM block".into(), "give the one public key".into())),
+        _ => return Err(Fault::new("holds more than one PEM block", "give the one public key")),
     };
     match block.tag() {
         "PUBLIC KEY" => parse_spki(block.contents(), algorithm),
         "RSA PUBLIC KEY" => parse_rsa(block.contents(), algorithm),
-        "CERTIFICATE" => Err((
-            "is an X.509 certificate".into(),
-            "give the public key in it: openssl x509 -in cert.pem -pubkey -noout".into(),
+        "CERTIFICATE" => Err(Fault::new(
+            "is an X.509 certificate",
+            "give the public key in it: openssl x509 -in cert.pem -pubkey -noout",
         )),
-        tag if tag.ends_with("PRIVATE KEY") => Err((
-            "is a private key, which must never leave the token issuer".into(),
-            "give its public half: openssl pkey -in key.pem -pubout".into(),
+        tag if tag.ends_with("PRIVATE KEY") => Err(Fault::new(
+            "is a private key, which must never leave the token issuer",
+            "give its public half: openssl pkey -in key.pem -pubout",
         )),
-        _ => Err((
-            "is a PEM, but not of a public key".into(),
-            "give a PEM that begins with -----BEGIN PUBLIC KEY-----".into(),
+        _ => Err(Fault::new(
+            "is a PEM, but not of a public key",
+            "give a PEM that begins with -----BEGIN PUBLIC KEY-----",
         )),
     }
 }
@@ -152,13 +150,13 @@ pub(crate) fn parse_rsa(der: &[u8], algorithm: Algorithm) -> Result<DecodingKey,
     }
     let bits = bit_length(key.modulus.as_bytes());
     if !RSA_BITS.contains(&bits) {
-        return Err((
+        return Err(Fault::new(
             format!(
                 "is an RSA key of {bits} bits, and it must have {} to {} (RFC 7518 3.3)",
                 RSA_BITS.start(),
                 RSA_BITS.end()
             ),
-            "have the issuer sign with a new key, for example from: openssl genrsa 2048".into(),
+            "have the issuer sign with a new key, for example from: openssl genrsa 2048",
         ));
     }
     Ok(DecodingKey::from_rsa_der(der))
@@ -175,15 +173,15 @@ fn ssh_type(text: &str) -> Option<&str> {
 }
 
 fn not_a_key() -> Fault {
-    (
-        "is not a PEM public key".into(),
-        "give a PEM that begins with -----BEGIN PUBLIC KEY----- (or -----BEGIN RSA PUBLIC KEY-----)".into(),
+    Fault::new(
+        "is not a PEM public key",
+        "give a PEM that begins with -----BEGIN PUBLIC KEY----- (or -----BEGIN RSA PUBLIC KEY-----)",
     )
 }
 
 fn wrong_kind(kind: &str, algorithm: Algorithm) -> Fault {
-    (
+    Fault::new(
         format!("is {kind}, and algorithm is {algorithm:?}"),
-        "change algorithm, or give the key that it needs".into(),
+        "change algorithm, or give the key that it needs",
     )
 }

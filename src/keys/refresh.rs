@@ -1,57 +1,62 @@
-//! When an issuer is asked for its keys. One worker asks, the others read what it has written.
+//! When the key set of an issuer is fetched. One worker fetches it, the others read what that worker has written.
 //!
-//! All times are milliseconds since 1970, given as arguments.
+//! All times are milliseconds since 1970, and given as arguments.
 
 use serde::{Deserialize, Serialize};
 
 use crate::keys::remote::RemoteJwks;
 
-/// The first pause before an issuer that has never answered is asked again; then twice as long each time.
+/// Milliseconds before the second attempt to get the first key set. Each further pause is twice as long.
 const FIRST_RETRY: u64 = 1_000;
 
 /// What the workers of one Envoy know together of one key set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Progress {
-    /// Counts the key sets that were taken; 0 is none yet.
-    pub generation: u64,
-    /// When the issuer last gave a good answer.
-    pub taken_at: u64,
-    /// When it is asked again without a reason.
-    pub due: u64,
-    /// When a request may next be the reason.
-    pub cooled: u64,
-    /// Until when a worker is asking; others keep still.
-    pub lease: u64,
-    /// Counts the fetches that have ended, well or not.
-    pub finished: u64,
-    /// Failures since the last good answer.
-    pub failures: u32,
+pub(crate) struct FetchState {
+    /// How many key sets were taken; 0 is none yet.
+    pub(crate) generation: u64,
+    /// Time of the issuer's last good answer.
+    pub(crate) taken_at: u64,
+    /// Time of the next scheduled refresh.
+    pub(crate) next_refresh: u64,
+    /// Earliest time at which an unknown `kid` may cause another fetch.
+    pub(crate) next_on_demand: u64,
+    /// End of the lease of the worker that fetches; no other worker fetches before it. 0 if none fetches.
+    pub(crate) lease_until: u64,
+    /// How many fetches have ended, well or not.
+    pub(crate) finished: u64,
+    /// How many fetches have failed since the last good answer.
+    pub(crate) failures: u32,
 }
 
-impl Progress {
-    /// Whether to ask now. `wanted`: a request has a token that another key set might verify.
+impl FetchState {
+    /// Whether to fetch now. `wanted`: a request has a token that a newer key set might verify.
     #[must_use]
     pub(crate) fn is_due(&self, remote: &RemoteJwks, wanted: bool, now: u64) -> bool {
-        !self.is_asking(remote, now)
-            && (reached(self.due, remote.refresh, now) || (wanted && self.is_cool(remote, now)))
+        !self.is_fetching(remote, now)
+            && (reached(self.next_refresh, remote.refresh, now)
+                || (wanted && self.may_fetch_on_demand(remote, now)))
     }
 
-    /// Whether a fetch is under way or may start, so that it is worth a request's while to wait.
+    /// Whether a request should wait: a fetch is under way, or may start.
     #[must_use]
-    pub(crate) fn is_promising(&self, remote: &RemoteJwks, now: u64) -> bool {
-        self.is_asking(remote, now) || reached(self.due, remote.refresh, now) || self.is_cool(remote, now)
+    pub(crate) fn is_worth_waiting(&self, remote: &RemoteJwks, now: u64) -> bool {
+        self.is_fetching(remote, now)
+            || reached(self.next_refresh, remote.refresh, now)
+            || self.may_fetch_on_demand(remote, now)
     }
 
-    /// A worker asks. It is the only one until the lease ends, should it die meanwhile.
+    /// The state when a worker has started a fetch. Should that worker die, another one may fetch when the lease has ended.
     #[must_use]
     pub(crate) fn started(&self, remote: &RemoteJwks, now: u64) -> Self {
-        let (lease, cooled) =
-            (now.saturating_add(longest_fetch(remote)), now.saturating_add(remote.cooldown));
-        Self { lease, cooled, ..self.clone() }
+        Self {
+            lease_until: now.saturating_add(longest_fetch(remote)),
+            next_on_demand: now.saturating_add(remote.cooldown),
+            ..self.clone()
+        }
     }
 
-    /// The issuer gave a good answer; `is_new` when it is not what is known. `jitter`, from 0 to 1000, spreads
-    /// the next fetches of a fleet over a tenth of the time.
+    /// The state after a good answer; `is_new` says that the key set is another than before. `jitter`, from 0 to 1000,
+    /// spreads the next fetches of a fleet over a tenth of the refresh time.
     #[must_use]
     pub(crate) fn succeeded(
         &self,
@@ -67,15 +72,15 @@ impl Progress {
         Self {
             generation: self.generation.saturating_add(u64::from(is_new)),
             taken_at: now,
-            due: now.saturating_add(refresh.saturating_sub(early).max(shortest)),
-            lease: 0,
+            next_refresh: now.saturating_add(refresh.saturating_sub(early).max(shortest)),
+            lease_until: 0,
             finished: self.finished.saturating_add(1),
             failures: 0,
             ..self.clone()
         }
     }
 
-    /// The issuer gave no good answer. With keys that work it has time; without any each second counts.
+    /// The state after a failed fetch. The next attempt comes sooner while there is no key set at all.
     #[must_use]
     pub(crate) fn failed(&self, remote: &RemoteJwks, now: u64) -> Self {
         let (first, longest) = if self.generation == 0 {
@@ -85,29 +90,30 @@ impl Progress {
         };
         let doublings = 1_u64.checked_shl(self.failures).unwrap_or(u64::MAX);
         Self {
-            due: now.saturating_add(first.saturating_mul(doublings).min(longest)),
-            lease: 0,
+            next_refresh: now.saturating_add(first.saturating_mul(doublings).min(longest)),
+            lease_until: 0,
             finished: self.finished.saturating_add(1),
             failures: self.failures.saturating_add(1),
             ..self.clone()
         }
     }
 
-    fn is_asking(&self, remote: &RemoteJwks, now: u64) -> bool {
-        self.lease > 0 && !reached(self.lease, longest_fetch(remote), now)
+    fn is_fetching(&self, remote: &RemoteJwks, now: u64) -> bool {
+        self.lease_until > 0 && !reached(self.lease_until, longest_fetch(remote), now)
     }
 
-    fn is_cool(&self, remote: &RemoteJwks, now: u64) -> bool {
-        reached(self.cooled, remote.cooldown, now)
+    fn may_fetch_on_demand(&self, remote: &RemoteJwks, now: u64) -> bool {
+        reached(self.next_on_demand, remote.cooldown, now)
     }
 }
 
-/// The metadata, the keys, and a second for the worker to get to them.
+/// Milliseconds that the longest fetch takes: the metadata, the key set, and a second for the worker.
 fn longest_fetch(remote: &RemoteJwks) -> u64 {
     remote.timeout.saturating_mul(2).saturating_add(1_000)
 }
 
-/// Whether a time has come that was set `at_most` ahead: one further ahead was set before the clock was put back.
+/// Whether a time has come that was set at most `at_most` ahead. A time further ahead was set before the clock was put
+/// back, and counts as reached.
 fn reached(time: u64, at_most: u64, now: u64) -> bool {
     time <= now || time > now.saturating_add(at_most)
 }
@@ -130,17 +136,17 @@ mod tests {
         }
     }
 
-    fn with_keys() -> Progress {
-        Progress::default().started(&remote(), NOW).succeeded(&remote(), true, None, 0, NOW)
+    fn with_keys() -> FetchState {
+        FetchState::default().started(&remote(), NOW).succeeded(&remote(), true, None, 0, NOW)
     }
 
     #[test]
     fn keys_are_asked_for_at_start_and_by_one_worker() {
-        let start = Progress::default();
+        let start = FetchState::default();
         assert!(start.is_due(&remote(), false, NOW));
         let asking = start.started(&remote(), NOW);
         assert!(!asking.is_due(&remote(), true, NOW + 10_000));
-        assert!(asking.is_promising(&remote(), NOW + 10_000));
+        assert!(asking.is_worth_waiting(&remote(), NOW + 10_000));
         assert!(asking.is_due(&remote(), false, NOW + 11_001), "the worker that asked has died");
     }
 
@@ -158,7 +164,11 @@ mod tests {
             (Some(30_000), 1000, 30_000),
             (Some(u64::MAX), 0, 600_000),
         ] {
-            assert_eq!(known.succeeded(&remote(), false, max_age, jitter, NOW).due, NOW + due, "{max_age:?}");
+            assert_eq!(
+                known.succeeded(&remote(), false, max_age, jitter, NOW).next_refresh,
+                NOW + due,
+                "{max_age:?}"
+            );
         }
         assert_eq!(known.succeeded(&remote(), false, None, 0, NOW).generation, 1);
     }
@@ -167,7 +177,7 @@ mod tests {
     fn requests_cause_one_fetch_for_each_cooldown_whatever_its_outcome() {
         for known in [with_keys(), with_keys().started(&remote(), NOW).failed(&remote(), NOW)] {
             assert!(!known.is_due(&remote(), true, NOW + 29_999));
-            assert!(!known.is_promising(&remote(), NOW + 29_999));
+            assert!(!known.is_worth_waiting(&remote(), NOW + 29_999));
             assert!(known.is_due(&remote(), true, NOW + 30_000));
         }
         let mut known = with_keys();
@@ -183,17 +193,17 @@ mod tests {
 
     #[test]
     fn without_keys_the_issuer_is_asked_sooner_than_with() {
-        let pauses = |mut progress: Progress, count: usize| {
+        let pauses = |mut state: FetchState, count: usize| {
             let mut pauses = Vec::new();
             for _ in 0..count {
-                progress = progress.failed(&remote(), NOW);
-                pauses.push((progress.due - NOW) / 1000);
+                state = state.failed(&remote(), NOW);
+                pauses.push((state.next_refresh - NOW) / 1000);
             }
             pauses
         };
-        assert_eq!(pauses(Progress::default(), 7), [1, 2, 4, 8, 16, 30, 30]);
+        assert_eq!(pauses(FetchState::default(), 7), [1, 2, 4, 8, 16, 30, 30]);
         assert_eq!(pauses(with_keys(), 7), [30, 60, 120, 240, 480, 600, 600]);
-        assert_eq!(pauses(Progress { failures: 200, ..with_keys() }, 1), [600]);
+        assert_eq!(pauses(FetchState { failures: 200, ..with_keys() }, 1), [600]);
     }
 
     #[test]

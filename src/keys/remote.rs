@@ -7,7 +7,7 @@ use crate::json;
 
 /// Where an issuer's keys are, and how often they are asked for (`remoteJwks`).
 #[derive(Clone, Debug)]
-pub struct RemoteJwks {
+pub(crate) struct RemoteJwks {
     /// What is asked for first.
     pub source: Source,
     /// The Envoy cluster that leads there.
@@ -24,7 +24,7 @@ pub struct RemoteJwks {
 
 /// What leads to the keys.
 #[derive(Clone, Debug)]
-pub enum Source {
+pub(crate) enum Source {
     /// The address of the JWK Set.
     Jwks(Address),
     /// The issuer's metadata, which says where it is (OpenID Connect Discovery 1.0 section 4).
@@ -38,7 +38,7 @@ pub enum Source {
 
 /// An absolute `http` or `https` URI, in the parts that a request has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
+pub(crate) struct Address {
     /// `http` or `https`.
     pub scheme: String,
     /// Host, and port if there is one.
@@ -50,7 +50,7 @@ pub struct Address {
 impl Address {
     /// Reads a URI (RFC 3986); `None` if it is not absolute, or names a user.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let uri: Uri = text.parse().ok()?;
         let scheme = uri.scheme_str().filter(|scheme| ["http", "https"].contains(scheme))?;
         let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
@@ -63,7 +63,7 @@ impl Address {
 
     /// Where an issuer's metadata is (OpenID Connect Discovery 1.0 section 4.1).
     #[must_use]
-    pub fn metadata_of(issuer: &str) -> Option<Self> {
+    pub(crate) fn metadata_of(issuer: &str) -> Option<Self> {
         Self::parse(&format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/')))
     }
 }

@@ -6,12 +6,12 @@ use std::rc::Rc;
 use crate::keys::key::Keys;
 use crate::keys::remote::RemoteJwks;
 
-/// Keys that may change while requests are decided.
+/// The keys of one policy.
 #[derive(Debug)]
-pub struct KeyRing {
+pub(crate) struct KeyRing {
     current: RefCell<Option<Rc<Keys>>>,
-    /// Where they come from, when they come from an issuer.
-    pub remote: Option<RemoteJwks>,
+    /// Where they come from, if they come from an issuer.
+    pub(crate) remote: Option<RemoteJwks>,
 }
 
 impl KeyRing {
@@ -20,20 +20,17 @@ impl KeyRing {
         Self { current: RefCell::new(Some(Rc::new(keys))), remote: None }
     }
 
-    /// Keys that are yet to come.
+    /// Keys that the issuer has not sent yet.
     pub(crate) fn remote(remote: RemoteJwks) -> Self {
         Self { current: RefCell::new(None), remote: Some(remote) }
     }
 
     /// The keys that are known now.
-    #[must_use]
-    pub fn current(&self) -> Option<Rc<Keys>> {
-        self.current.try_borrow().ok()?.clone()
+    pub(crate) fn current(&self) -> Option<Rc<Keys>> {
+        self.current.borrow().clone()
     }
 
     pub(crate) fn replace(&self, keys: Keys) {
-        if let Ok(mut current) = self.current.try_borrow_mut() {
-            *current = Some(Rc::new(keys));
-        }
+        self.current.replace(Some(Rc::new(keys)));
     }
 }

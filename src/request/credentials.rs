@@ -26,7 +26,7 @@ pub enum Place {
 
 /// What a request holds in a place, or in all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Credential<'r> {
+pub(crate) enum Credential<'r> {
     /// Nothing, or nothing that is meant for this filter: it is Kinto's business.
     Absent(Rejection),
     /// Something meant for this filter that cannot be a token.
@@ -37,23 +37,23 @@ pub enum Credential<'r> {
 
 /// The places of a policy's tokens (`from`, or `http_header` and `auth_type`), in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credentials(Vec<Place>);
+pub(crate) struct Credentials(Vec<Place>);
 
 impl Credentials {
     /// Tokens in these places.
     #[must_use]
-    pub fn new(places: Vec<Place>) -> Self {
+    pub(crate) fn new(places: Vec<Place>) -> Self {
         Self(places)
     }
 
     /// The places.
     #[must_use]
-    pub fn places(&self) -> &[Place] {
+    pub(crate) fn places(&self) -> &[Place] {
         &self.0
     }
 
     /// Finds the one token of a request, and adds the places where there is something meant for this filter.
-    pub fn find<'r, 'c: 'r>(
+    pub(crate) fn find<'r, 'c: 'r>(
         &'c self,
         request: &'r impl Request,
         used: &mut Vec<&'c Place>,

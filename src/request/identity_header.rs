@@ -61,7 +61,7 @@ fn fold_ascii(byte: u8) -> u8 {
 }
 
 /// Whether a name is a token (RFC 9110 section 5.6.2), the only thing that a field name can be.
-pub(crate) fn is_token(name: &str) -> bool {
+pub(crate) fn is_field_name(name: &str) -> bool {
     !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }

@@ -13,9 +13,10 @@ pub(crate) type NumericDate = u64;
 ///
 /// Only [`Keys::verify`](crate::keys::key::Keys::verify) makes one.
 #[derive(Debug)]
-pub struct Claims(Value);
+pub(crate) struct Claims(Value);
 
-/// Claims that the rules have admitted, the only ones that a user id is taken from.
+/// Claims that the rules have admitted, the only ones that a user id is taken from. (Or that no rule was asked about, with
+/// `verifyToken: false`.)
 #[derive(Debug)]
 pub struct Admitted {
     claims: Value,
@@ -42,7 +43,28 @@ pub(crate) fn unverified_issuer(payload: &[u8]) -> Option<String> {
     Some(json::parse_object(payload).ok()?.get("iss")?.as_str()?.to_owned())
 }
 
+impl Issuers {
+    /// Tokens of any of these issuers; of whatever issuer if there is no list.
+    pub(crate) fn new(issuers: Option<Vec<String>>) -> Self {
+        Self(issuers)
+    }
+
+    /// Whether a token of this `iss` is meant.
+    pub(crate) fn include(&self, iss: Option<&str>) -> bool {
+        self.0.as_ref().is_none_or(|issuers| issuers.iter().any(|issuer| Some(issuer.as_str()) == iss))
+    }
+}
+
 impl Admitted {
+    /// Reads the payload of a token that nothing was asked of (`verifyToken: false`).
+    ///
+    /// # Errors
+    /// It is not a JSON object.
+    pub(crate) fn without_verification(payload: &[u8]) -> Result<Self, Rejection> {
+        let Claims(claims) = Claims::parse(payload)?;
+        Ok(Self { claims, validity: Validity::default() })
+    }
+
     pub(crate) fn object(&self) -> &Value {
         &self.claims
     }
@@ -59,15 +81,15 @@ impl Validity {
     }
 }
 
+/// Whose tokens these are (`issuer`).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Issuers(Option<Vec<String>>);
+
 /// What claims must say to be admitted.
 #[derive(Clone, Debug, Default)]
-pub struct Rules {
-    /// `verifyToken: false`: every claim set is admitted.
-    pub unverified: bool,
+pub(crate) struct Rules {
     /// Seconds by which `exp`, `nbf` and `iat` may be off.
     pub leeway: u64,
-    /// The issuers, any of which will do; `None` asks for none.
-    pub issuers: Option<Vec<String>>,
     /// The audiences this service is, any of which will do; `None` admits only tokens that are for nobody.
     pub audience: Option<Vec<String>>,
     /// `requireExp`: whether a token must expire at all.
@@ -81,30 +103,31 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Admits claims at the time `now`.
-    pub fn admit(&self, claims: Claims, now: NumericDate) -> Result<Admitted, Rejection> {
+    /// Admits claims of these issuers at the time `now`.
+    ///
+    /// # Errors
+    /// The first rule that the claims break.
+    pub(crate) fn admit(
+        &self,
+        claims: Claims,
+        issuers: &Issuers,
+        now: NumericDate,
+    ) -> Result<Admitted, Rejection> {
         let claims = claims.0;
-        let mut validity = Validity::default();
-        if !self.unverified {
-            self.check_issuer(claims.get("iss").and_then(Value::as_str))?;
-            validity = Validity::parse(&claims)?;
-            self.check_times(validity, now)?;
-            self.check_lifetime(validity)?;
-            self.check_audience(claims.get("aud"))?;
-            check_string(claims.get("sub"), Rejection::SubjectNotString)?;
-            check_string(claims.get("jti"), Rejection::JwtIdNotString)?;
-            self.check_required(&claims)?;
+        if !issuers.include(claims.get("iss").and_then(Value::as_str)) {
+            return Err(Rejection::IssuerUnknown);
         }
+        let validity = Validity::parse(&claims)?;
+        self.check_times(validity, now)?;
+        self.check_lifetime(validity)?;
+        self.check_audience(claims.get("aud"))?;
+        check_string(claims.get("sub"), Rejection::SubjectNotString)?;
+        check_string(claims.get("jti"), Rejection::JwtIdNotString)?;
+        self.check_required(&claims)?;
         Ok(Admitted { claims, validity })
     }
 
-    /// Whether tokens of this `iss` are for these rules.
-    pub(crate) fn check_issuer(&self, iss: Option<&str>) -> Result<(), Rejection> {
-        let fits = |issuers: &Vec<String>| issuers.iter().any(|issuer| Some(issuer.as_str()) == iss);
-        if self.issuers.as_ref().is_none_or(fits) { Ok(()) } else { Err(Rejection::IssuerUnknown) }
-    }
-
-    /// Checks the times of claims, which pass, at each use.
+    /// Checks the times of claims. They pass, so they are checked again at each use.
     pub(crate) fn check_times(&self, validity: Validity, now: NumericDate) -> Result<(), Rejection> {
         let latest_start = now.saturating_add(self.leeway);
         if validity.iat.is_some_and(|iat| iat > latest_start) {
@@ -217,7 +240,11 @@ mod tests {
     const NOW: NumericDate = 1_800_000_000;
 
     fn admit(rules: &Rules, claims: &Value) -> Result<(), Rejection> {
-        rules.admit(Claims::parse(claims.to_string().as_bytes())?, NOW).map(|_| ())
+        admit_of(&Issuers::default(), rules, claims)
+    }
+
+    fn admit_of(issuers: &Issuers, rules: &Rules, claims: &Value) -> Result<(), Rejection> {
+        rules.admit(Claims::parse(claims.to_string().as_bytes())?, issuers, NOW).map(|_| ())
     }
 
     fn rules() -> Rules {
@@ -311,7 +338,7 @@ mod tests {
 
     #[test]
     fn an_issuer_is_one_of_those_configured_to_the_letter() {
-        let rules = Rules { issuers: Some(vec!["https://a".into(), "https://b/".into()]), ..rules() };
+        let issuers = Issuers::new(Some(vec!["https://a".into(), "https://b/".into()]));
         for (iss, result) in [
             (json!("https://a"), Ok(())),
             (json!("https://b/"), Ok(())),
@@ -321,9 +348,9 @@ mod tests {
             (json!(null), Err(Rejection::IssuerUnknown)),
             (json!(""), Err(Rejection::IssuerUnknown)),
         ] {
-            assert_eq!(admit(&rules, &json!({"iss": iss})), result, "{iss}");
+            assert_eq!(admit_of(&issuers, &rules(), &json!({"iss": iss})), result, "{iss}");
         }
-        assert_eq!(admit(&rules, &json!({})), Err(Rejection::IssuerUnknown));
+        assert_eq!(admit_of(&issuers, &rules(), &json!({})), Err(Rejection::IssuerUnknown));
     }
 
     #[test]
@@ -386,7 +413,9 @@ mod tests {
 
     #[test]
     fn without_verification_every_claim_set_is_admitted() {
-        let rules = Rules { unverified: true, ..rules() };
-        assert_eq!(admit(&rules, &json!({"exp": 1, "aud": "x", "sub": 42})), Ok(()));
+        for claims in [r#"{"exp": 1, "aud": "x", "sub": 42}"#, "{}"] {
+            assert!(Admitted::without_verification(claims.as_bytes()).is_ok(), "{claims}");
+        }
+        assert_eq!(Admitted::without_verification(b"[]").unwrap_err(), Rejection::ClaimsNotJson);
     }
 }

@@ -1,14 +1,13 @@
-//! A claim's value as a header carries it exactly, or not at all.
+//! The value of a claim as text that a header carries exactly, or not at all.
 //!
-//! WSGI servers read a header's bytes as latin-1 (PEP 3333), some only those of ASCII, and HTTP trims its outer white
-//! space (RFC 9110 section 5.5). What cannot survive that unchanged is refused, never altered.
+//! A WSGI server reads the bytes of a header as latin-1 (PEP 3333), and some servers read only ASCII. HTTP trims white
+//! space at both ends (RFC 9110 section 5.5). A value that would be changed on the way is not carried; it is never altered
+//! here.
 
 use std::borrow::Cow;
 use std::rc::Rc;
 
 use serde_json::Value;
-
-use crate::rejection::Rejection;
 
 /// The characters that the WSGI server behind Envoy reads in a header as they were sent (`userIdCharset`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +19,23 @@ pub enum Charset {
     Latin1,
 }
 
+/// Why a header cannot carry a value exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotCarried {
+    /// Neither text nor a whole number nor a boolean.
+    Type,
+    /// Empty text.
+    Empty,
+    /// A control character (RFC 9110 section 5.5).
+    Control,
+    /// White space at the beginning or the end, which HTTP trims (RFC 9110 section 5.5).
+    OuterSpace,
+    /// A character above U+007F with [`Charset::Ascii`].
+    NotAscii,
+    /// A character above U+00FF (PEP 3333).
+    NotLatin1,
+}
+
 /// Text that arrives as it was sent.
 ///
 /// Never empty, no character beyond the [`Charset`], no control character, no outer white space.
@@ -28,28 +44,26 @@ pub struct HeaderText(Rc<str>);
 
 impl HeaderText {
     /// Renders a JSON value as `kinto_jwt` does (Python's `str`): `"a"` is `a`, `42` is `42`, `true` is `True`.
-    pub fn from_value(value: &Value, charset: Charset) -> Result<Self, Rejection> {
+    pub(crate) fn from_value(value: &Value, charset: Charset) -> Result<Self, NotCarried> {
         let text = match value {
             Value::String(text) => Cow::Borrowed(text.as_str()),
             Value::Number(number) if number.is_u64() || number.is_i64() => Cow::Owned(number.to_string()),
             Value::Bool(true) => Cow::Borrowed("True"),
             Value::Bool(false) => Cow::Borrowed("False"),
-            _ => return Err(Rejection::UserIdType),
+            _ => return Err(NotCarried::Type),
         };
         if text.is_empty() {
-            return Err(Rejection::UserIdEmpty);
+            return Err(NotCarried::Empty);
         }
         if text.chars().any(char::is_control) {
-            return Err(Rejection::UserIdControl);
+            return Err(NotCarried::Control);
         }
         if text.trim().len() != text.len() {
-            return Err(Rejection::UserIdOuterSpace);
+            return Err(NotCarried::OuterSpace);
         }
         match charset {
-            Charset::Ascii if !text.is_ascii() => Err(Rejection::UserIdNotAscii),
-            Charset::Latin1 if text.chars().any(|c| u8::try_from(c).is_err()) => {
-                Err(Rejection::UserIdNotLatin1)
-            }
+            Charset::Ascii if !text.is_ascii() => Err(NotCarried::NotAscii),
+            Charset::Latin1 if text.chars().any(|c| u8::try_from(c).is_err()) => Err(NotCarried::NotLatin1),
             _ => Ok(Self(text.into())),
         }
     }
@@ -95,24 +109,24 @@ mod tests {
 
     #[test]
     fn what_a_header_cannot_carry_is_refused() {
-        for (value, rejection) in [
-            (json!(null), Rejection::UserIdType),
-            (json!(1.5), Rejection::UserIdType),
-            (json!([]), Rejection::UserIdType),
-            (json!({}), Rejection::UserIdType),
-            (json!(""), Rejection::UserIdEmpty),
-            (json!(" "), Rejection::UserIdOuterSpace),
-            (json!(" a"), Rejection::UserIdOuterSpace),
-            (json!("a\u{a0}"), Rejection::UserIdOuterSpace),
-            (json!("a\r\nuserId: admin"), Rejection::UserIdControl),
-            (json!("a\tb"), Rejection::UserIdControl),
-            (json!("a\u{7f}"), Rejection::UserIdControl),
-            (json!("a\u{85}"), Rejection::UserIdControl),
-            (json!("\u{0}"), Rejection::UserIdControl),
-            (json!("日本"), Rejection::UserIdNotLatin1),
-            (json!("a\u{30a}"), Rejection::UserIdNotLatin1),
+        for (value, why) in [
+            (json!(null), NotCarried::Type),
+            (json!(1.5), NotCarried::Type),
+            (json!([]), NotCarried::Type),
+            (json!({}), NotCarried::Type),
+            (json!(""), NotCarried::Empty),
+            (json!(" "), NotCarried::OuterSpace),
+            (json!(" a"), NotCarried::OuterSpace),
+            (json!("a\u{a0}"), NotCarried::OuterSpace),
+            (json!("a\r\nuserId: admin"), NotCarried::Control),
+            (json!("a\tb"), NotCarried::Control),
+            (json!("a\u{7f}"), NotCarried::Control),
+            (json!("a\u{85}"), NotCarried::Control),
+            (json!("\u{0}"), NotCarried::Control),
+            (json!("日本"), NotCarried::NotLatin1),
+            (json!("a\u{30a}"), NotCarried::NotLatin1),
         ] {
-            assert_eq!(HeaderText::from_value(&value, Charset::Latin1).unwrap_err(), rejection, "{value}");
+            assert_eq!(HeaderText::from_value(&value, Charset::Latin1).unwrap_err(), why, "{value}");
         }
     }
 
@@ -127,8 +141,8 @@ mod tests {
         for text in ["ålice", "\u{80}", "ÿ", "日本"] {
             let carried = HeaderText::from_value(&json!(text), Charset::default());
             let control = text.chars().all(char::is_control);
-            let rejection = if control { Rejection::UserIdControl } else { Rejection::UserIdNotAscii };
-            assert_eq!(carried.unwrap_err(), rejection, "{text}");
+            let why = if control { NotCarried::Control } else { NotCarried::NotAscii };
+            assert_eq!(carried.unwrap_err(), why, "{text}");
         }
     }
 }

@@ -77,7 +77,7 @@ impl<'t> Token<'t> {
 
     /// The decoded signature.
     #[must_use]
-    pub fn signature(&self) -> &Vec<u8> {
+    pub fn signature(&self) -> &[u8] {
         &self.signature
     }
 }
@@ -94,15 +94,11 @@ struct KnownHeader {
 
 impl LastHeader {
     fn parse(&self, part: &[u8]) -> Result<Rc<Value>, Rejection> {
-        if let Ok(last) = self.0.try_borrow()
-            && let Some(known) = last.as_ref().filter(|known| *known.text == *part)
-        {
+        if let Some(known) = self.0.borrow().as_ref().filter(|known| *known.text == *part) {
             return Ok(Rc::clone(&known.header));
         }
         let header = Rc::new(parse_header(&decode(part)?)?);
-        if let Ok(mut last) = self.0.try_borrow_mut() {
-            *last = Some(KnownHeader { text: part.into(), header: Rc::clone(&header) });
-        }
+        self.0.replace(Some(KnownHeader { text: part.into(), header: Rc::clone(&header) }));
         Ok(header)
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::rejection::Rejection;
 use crate::token::claim_name::ClaimName;
 use crate::token::claims::Admitted;
-use crate::token::header_text::{Charset, HeaderText};
+use crate::token::header_text::{Charset, HeaderText, NotCarried};
 
 /// Who a request is. An altered id would be another user, so it is carried exactly or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ impl UserId {
 
     /// A user id of the operator's (`unauthorizedUserId`).
     pub fn from_value(value: &Value, charset: Charset) -> Result<Self, Rejection> {
-        HeaderText::from_value(value, charset).map(Self)
+        Ok(Self(HeaderText::from_value(value, charset)?))
     }
 
     /// The id as text.
@@ -34,5 +34,18 @@ impl UserId {
     #[must_use]
     pub fn to_header_value(&self) -> Cow<'_, [u8]> {
         self.0.to_header_value()
+    }
+}
+
+impl From<NotCarried> for Rejection {
+    fn from(why: NotCarried) -> Self {
+        match why {
+            NotCarried::Type => Self::UserIdType,
+            NotCarried::Empty => Self::UserIdEmpty,
+            NotCarried::Control => Self::UserIdControl,
+            NotCarried::OuterSpace => Self::UserIdOuterSpace,
+            NotCarried::NotAscii => Self::UserIdNotAscii,
+            NotCarried::NotLatin1 => Self::UserIdNotLatin1,
+        }
     }
 }

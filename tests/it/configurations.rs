@@ -181,9 +181,9 @@ fn refused_more() -> Vec<(Value, &'static [&'static str])> {
         (with(json!({"requiredClaims": {"a": []}})), &["requiredClaims.a is neither a text"]),
         (with(json!({"requiredScopes": "read write"})), &["requiredScopes has a scope with a space"]),
         (with(json!({"typ": 5})), &["typ is not text"]),
-        (with(json!({"onMissing": "401"})), &["onMissing is none of the policies", "reject"]),
-        (with(json!({"onInvalid": "Reject"})), &["onInvalid is none of the policies"]),
-        (with(json!({"onKeysUnavailable": true})), &["onKeysUnavailable is none of the policies"]),
+        (with(json!({"onMissing": "401"})), &["onMissing is none of the actions", "reject"]),
+        (with(json!({"onInvalid": "Reject"})), &["onInvalid is none of the actions"]),
+        (with(json!({"onKeysUnavailable": true})), &["onKeysUnavailable is none of the actions"]),
         (with(json!({"open": "v1"})), &["open has a path that does not start with /"]),
         (with(json!({"claimsToHeaders": "email"})), &["claimsToHeaders is not a map"]),
         (

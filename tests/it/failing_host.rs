@@ -3,7 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use kinto_jwt_filter::{Answer, Body, Fields, Flow, Gate, Host, HostError, HttpRequest, Wait, parse_config};
+use kinto_jwt_filter::{
+    Answer, Body, Fields, Flow, Gate, Host, HostError, HttpRequest, PolicyIndex, Wait, parse_config,
+};
 use serde_json::{Value, json};
 
 use crate::forgeries::FORGERY;
@@ -109,7 +111,7 @@ impl Host for Proxy {
         Ok(())
     }
 
-    fn wait(&self, _policy: usize) -> Result<Wait, HostError> {
+    fn wait(&self, _policy: PolicyIndex) -> Result<Wait, HostError> {
         self.call("wait")?;
         Ok(self.wait.get().unwrap_or(Wait::Needless))
     }

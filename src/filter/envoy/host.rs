@@ -8,18 +8,19 @@ use proxy_wasm::types::{BufferType, MapType};
 use crate::answer::Answer;
 use crate::filter::envoy::metrics::record_verification;
 use crate::filter::host::{Body, Fields, Host, HostError, Wait};
+use crate::gate::policy::PolicyIndex;
 
 /// Envoy, at the request of the context that is at work.
 ///
 /// The SDK (0.2.5) panics at most errors, which takes the worker's VM down and so is closed too; what it returns is not
 /// dropped here.
 pub(super) struct Envoy<'w> {
-    wait: &'w dyn Fn(usize) -> Result<Wait, HostError>,
+    wait: &'w dyn Fn(PolicyIndex) -> Result<Wait, HostError>,
 }
 
 impl<'w> Envoy<'w> {
     /// `wait` gives the request a place in the waiting room of a policy.
-    pub(super) fn new(wait: &'w dyn Fn(usize) -> Result<Wait, HostError>) -> Self {
+    pub(super) fn new(wait: &'w dyn Fn(PolicyIndex) -> Result<Wait, HostError>) -> Self {
         Self { wait }
     }
 }
@@ -61,7 +62,7 @@ impl Host for Envoy<'_> {
         hostcalls::resume_http_request().map_err(|_| HostError("resume"))
     }
 
-    fn wait(&self, policy: usize) -> Result<Wait, HostError> {
+    fn wait(&self, policy: PolicyIndex) -> Result<Wait, HostError> {
         (self.wait)(policy)
     }
 

@@ -15,6 +15,8 @@ use crate::filter::envoy::metrics::Metrics;
 use crate::filter::envoy::worker::Worker;
 use crate::gate::config::Config;
 use crate::gate::decide::Gate;
+use crate::gate::policy::Verification;
+use crate::keys::ring::KeyRing;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -88,13 +90,13 @@ fn report(config: &Config, metrics: &mut Metrics) {
         warn!("{warning}");
     }
     for policy in &config.policies {
-        if policy.keys.current().is_some_and(|keys| keys.lacks_host()) {
+        if policy.keys().and_then(KeyRing::current).is_some_and(|keys| keys.lacks_host()) {
             info!(
                 "the host offers no verify_signature; signatures are verified in the module, which is slower"
             );
             metrics.add([("host_verification_missing".to_owned(), 1)].into());
         }
-        if policy.rules.unverified {
+        if matches!(policy.verification, Verification::Off) {
             warn!("VERIFYTOKEN IS FALSE: EVERY TOKEN IS BELIEVED, SIGNED OR NOT. FOR DEVELOPMENT ONLY.");
         }
     }

