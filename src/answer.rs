@@ -1,12 +1,12 @@
-//! An answer of the filter's own, in Kinto's dialect.
+//! An answer that the filter gives itself, in the form of Kinto's own answers.
 
 use serde_json::{Value, json};
 
-/// What Kinto lets a browser's page read of any answer (`kinto/core/__init__.py`, `default_cors_headers`), and
-/// the challenge, which Kinto does not send.
+/// The headers that a page in a browser may read of any answer: those of Kinto (`default_cors_headers` in
+/// `kinto/core/__init__.py`), and `WWW-Authenticate`, which Kinto does not send.
 const EXPOSED: &str = "Alert, Backoff, Content-Length, Content-Type, Retry-After, WWW-Authenticate";
 
-/// Seconds after which Kinto asks a client to come back (`retry_after_seconds`).
+/// Seconds after which a client may try again: Kinto's own value (`retry_after_seconds`).
 const RETRY_AFTER: u64 = 3;
 
 /// An HTTP answer with Kinto's error body.
@@ -18,12 +18,12 @@ pub struct Answer {
     pub status: u16,
     /// The JSON body.
     pub body: String,
-    /// A header of this answer alone.
+    /// A header that other answers do not have.
     header: Option<(&'static str, String)>,
 }
 
 impl Answer {
-    /// 401 for a request without a token: the words are Kinto's.
+    /// 401 for a request without a token, with Kinto's own message.
     #[must_use]
     pub fn missing_token(scheme: &str) -> Self {
         Self::new(401, 104, "Unauthorized", "Please authenticate yourself to use this endpoint.")
@@ -37,7 +37,7 @@ impl Answer {
             .with("WWW-Authenticate", format!("{scheme} realm=\"kinto\", error=\"invalid_token\""))
     }
 
-    /// 503: the issuer's keys could not be had.
+    /// 503: the keys of the issuer are unavailable.
     #[must_use]
     pub fn keys_unavailable(retry_after: Option<u64>) -> Self {
         Self::new(
@@ -49,19 +49,19 @@ impl Answer {
         .with("Retry-After", retry_after.unwrap_or(RETRY_AFTER).to_string())
     }
 
-    /// 200: what Kinto would have answered.
+    /// 200 with this body: the answer to a batch of which Kinto gets nothing.
     #[must_use]
     pub fn ok(body: &Value) -> Self {
         Self { status: 200, body: body.to_string(), header: None }
     }
 
-    /// 400: a batch body that the filter cannot vouch for.
+    /// 400: a batch that the filter refuses.
     #[must_use]
     pub fn invalid_body(message: &str) -> Self {
         Self::new(400, 107, "Invalid parameters", message)
     }
 
-    /// 413: a batch body over the limit.
+    /// 413: a batch that is larger than the limit.
     #[must_use]
     pub fn too_large(message: &str) -> Self {
         Self::new(413, 113, "Request Entity Too Large", message)
@@ -90,7 +90,8 @@ impl Answer {
         )
     }
 
-    /// The headers, as Kinto sends them; a request with an `Origin` is a browser's.
+    /// The headers, as Kinto sends them. With `has_origin` the request has an `Origin` header, so that a browser asks
+    /// for the CORS headers.
     #[must_use]
     pub fn headers(&self, has_origin: bool) -> Vec<(&'static str, &str)> {
         let mut headers = vec![
@@ -101,14 +102,14 @@ impl Answer {
             ("access-control-expose-headers", EXPOSED),
         ];
         if has_origin {
-            // Whoever may ask may read that they may not: there is nothing else in it.
+            // Any origin may read the answer: it contains nothing else.
             headers.push(("access-control-allow-origin", "*"));
         }
         headers.extend(self.header.iter().map(|(name, value)| (*name, value.as_str())));
         headers
     }
 
-    /// What Kinto would write of it into the `responses` of a batch (`kinto/core/utils.py`, `build_response`).
+    /// The answer as an entry of the `responses` of a batch (`build_response` in `kinto/core/utils.py`).
     #[must_use]
     pub fn batch_entry(&self, path: &str, is_head: bool) -> Value {
         let body =

@@ -1,5 +1,5 @@
-//! Counters, kept in the module until a timer hands them to Envoy: a host call for each request would cost more than the
-//! decision.
+//! Counters, kept in the module until a timer hands them to Envoy: a host call for each request would cost more than
+//! the decision.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

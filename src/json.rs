@@ -1,7 +1,7 @@
-//! JSON that has one reading only.
+//! JSON that all parsers read alike.
 //!
-//! RFC 8259 section 4 leaves an object with duplicate names to each parser, and parsers differ. Where the
-//! filter decides on JSON that another parser also reads, such an object is refused.
+//! RFC 8259 section 4 lets each parser choose what an object with duplicate names means, and parsers differ. The filter
+//! refuses such an object wherever another parser reads the same text.
 
 use std::fmt;
 

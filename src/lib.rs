@@ -2,64 +2,88 @@
 //!
 //! **The promise**: no request, however shaped, reaches Kinto with an identity that its token does not prove.
 //!
-//! # The request, a straight line
+//! # Words
+//!
+//! | word | meaning |
+//! |---|---|
+//! | policy | one item of the setting `policies`: where tokens are, what proves them, what they must say |
+//! | identity | the user id in the identity header (`userIdHeader`), which Kinto trusts |
+//! | rejection | why a token, or its absence, proves nothing: `expired`, `bad_signature`, .. |
+//! | cause | the kind of a rejection: the token is missing, it is invalid, or its key is unavailable |
+//! | action | what the operator has set for a cause: `unauthorizedUser`, `anonymous`, `reject`, `report` |
+//! | outcome | as whom a request is forwarded, or that it is rejected |
+//! | answer | an HTTP answer that the filter gives itself |
+//! | batch, sub-request | a request to `/v1/batch`; one of the requests in its body |
+//! | refusal | why a batch is not forwarded as a whole |
+//! | fault | what is wrong in the configuration or with a key, in words for the operator |
+//! | host, proxy | Envoy |
+//!
+//! # One request, in order
 //!
 //! ```text
-//! Envoy ─ filter ─▶ gate ─▶ credentials ─▶ token ─▶ keys ─▶ claims ─▶ user_id ─▶ gate ─▶ filter ─ Kinto
-//!         strip     choose  one token      JWS      signed  admitted  carried    Decision set userId
-//!         userId,   a policy RFC 9110 §11  RFC 7515 RFC     RFC 7519  exactly or          or answer
-//!         read                                      7517-8  §4        not at all
+//!  filter   strips the identity headers, in every spelling, from each request
+//!    gate   chooses a policy
+//!    request  finds one token, in the places of the policy
+//!    token    reads its parts and its header                         RFC 7515
+//!    keys     verifies the signature: now there are claims           RFC 7515, 7517, 7518
+//!    token    checks the claims, takes the user id out of them       RFC 7519
+//!    gate   decides: this user, or the action for the cause
+//!  filter   sets the identity header, or answers
 //! ```
 //!
-//! Each type is the only door to the next: [`Claims`](claims::Claims) exist only behind a verified signature
-//! ([`Keys::verify`](keys::Keys::verify)), [`Admitted`](claims::Admitted) claims only behind the
-//! [`Rules`](claims::Rules), and a token's [`UserId`](user_id::UserId) only behind admitted claims.
-//! `Policy::verify` in `policy.rs` is this line.
+//! The types hold the order. [`Claims`](token::claims::Claims) come out of a verified signature only
+//! ([`Keys::verify`](keys::key::Keys::verify)), [`Admitted`](token::claims::Admitted) claims out of the rules, and the
+//! [`UserId`](token::user_id::UserId) of a token out of admitted claims.
+//! [`Policy::verify`](gate::policy::Policy::verify) is these lines.
 //!
-//! # When a request is forwarded, and as whom
+//! The rules, and the file that keeps each:
 //!
-//! 1. Every header that WSGI would file under the identity header's key, or under that of a claim header, is
-//!    removed, on every path and method, before anything else ([`request`], [`identity_header`]).
-//! 2. One token is found in a policy's places; two different ones are none ([`credentials`]). The first policy
-//!    that finds one, of an issuer that it names, decides ([`gate`]).
-//! 3. It is a compact JWS with nothing in it that this filter does not know how to trust ([`token`]).
-//! 4. A key of the policy, bound to its algorithm, made its signature ([`keys`]).
-//! 5. Its claims are valid now, of this issuer, for this audience ([`claims`]).
-//! 6. Its user id can be carried exactly ([`user_id`]).
-//! 7. The identity header is set, once. Wherever one of these fails, a [`Rejection`](rejection::Rejection) says
-//!    why in the log, and the operator's policy for its cause says what becomes of the request ([`failures`]):
-//!    the unauthorized user's, as with `kinto_jwt`, nobody's, or answered ([`answer`]).
-//! 8. The body of a batch ([`batch_path`] says what is one) is read as a closed list (`sub_request.rs`), and
-//!    rewritten so that rules 1 to 7 hold for each of its sub-requests ([`batch_body`]); one that cannot be is
-//!    refused ([`batch`]).
-//! 9. What is not decided yet waits, and goes nowhere. Where a call to the proxy fails, the request is answered 500
-//!    ([`request`], [`host`]).
+//! 1. Every header that WSGI files under the key of the identity header, or of a claim header, is removed, on every path
+//!    and method, before anything else (`filter/headers.rs`, `request/identity_header.rs`).
+//! 2. A request has one token, or none: two different tokens prove nothing (`request/credentials.rs`). The first policy
+//!    that finds a token of its issuer decides (`gate/choose.rs`).
+//! 3. The token is a compact JWS, and asks for no extension that this filter does not have (`token/jws.rs`).
+//! 4. A key of the policy, for the algorithm that the token names, has made its signature (`keys/key.rs`).
+//! 5. Its claims are valid now, from this issuer, for this audience (`token/claims.rs`).
+//! 6. A header carries its user id exactly, or not at all (`token/user_id.rs`, `token/header_text.rs`).
+//! 7. Where one of these fails, there is a rejection for the log, and the action of the operator decides
+//!    (`rejection.rs`, `gate/on_failure.rs`, `answer.rs`).
+//! 8. A batch is rewritten so that rules 1 to 7 hold for each of its sub-requests, or refused ([`batch`]).
+//! 9. A request that is not decided waits and goes nowhere. If a call to Envoy fails, the request is answered 500
+//!    (`filter/state.rs`, `filter/http_request.rs`).
 //!
-//! # Where keys come from
-//!
-//! From the configuration, or from the issuer ([`remote_jwks`]): one worker asks when [`refresh`] says so, and
-//! all read what it got. A request whose token needs a key that is not there waits for it, for a while.
+//! Keys come from the configuration (`keys/pem.rs`, `keys/jwks.rs`), or from the issuer: one worker fetches its key
+//! set, and all workers take it (`keys/remote.rs`, `keys/refresh.rs`, `filter/envoy/issuer.rs`). A request whose token
+//! needs a key that is not there waits for it, for a few seconds.
 //!
 //! # Where things are
 //!
-//! | file | what lives there |
-//! |---|---|
-//! | `filter.rs`, `filter/` | Envoy's callbacks and calls; the only files that know the SDK |
-//! | `request.rs`, `request/`, `host.rs` | one request as a machine of states; what it needs of the proxy, each of which may fail |
-//! | `gate.rs`, `policy.rs`, `failures.rs` | the whole decision, with the time as an argument |
-//! | `settings.rs`, `config.rs`, `policy_settings.rs`, `public_key.rs`, `jwks.rs` | what the operator wrote, to policies; or words for what is wrong |
-//! | `credentials.rs`, `token.rs`, `keys.rs`, `claims.rs`, `user_id.rs` | the line above |
-//! | `claim_name.rs`, `header_text.rs` | how a claim is named, and what of it a header can carry |
-//! | `crypto.rs`, `host_crypto.rs` | signature verification: by the host's BoringSSL, or in the module |
-//! | `remote_jwks.rs`, `refresh.rs` | what of an issuer's answer is believed, and when it is asked |
-//! | `cache.rs` | verified tokens, so that each is verified once |
-//! | `identity_header.rs` | the headers that only this filter writes, in every spelling |
-//! | `batch_path.rs`, `batch.rs` | which requests are a batch, and why one is refused |
-//! | `sub_request.rs`, `batch_headers.rs`, `batch_body.rs`, `splice.rs` | the body of a batch in, a harmless body out; Kinto's answer with what Kinto did not get |
-//! | `json.rs` | JSON that has one reading only |
-//! | `rejection.rs`, `answer.rs`, `counters.rs` | why, in codes; an answer in Kinto's dialect; what is counted |
+//! Each folder uses only those below it; `tests/structure.rs` checks that. The first lines of a folder's `mod.rs` say
+//! what is in which file.
 //!
-//! Everything but the filter is plain Rust that has never heard of Envoy and runs under `cargo test`.
+//! | folder | what is in it |
+//! |---|---|
+//! | [`filter`] | one request on its way through Envoy: callbacks, states, waiting for keys |
+//! | [`config`] | from what the operator wrote to the configuration; words for what is wrong |
+//! | [`batch`] | the body of a batch, and Kinto's answer to it |
+//! | [`gate`] | the decision, with the time as an argument |
+//! | [`keys`] | keys, algorithms, verification of signatures |
+//! | [`token`] | from the bytes of a token to a user id |
+//! | [`request`] | where a token may be in a request; the identity header |
+//! | `counters.rs`, `answer.rs`, `rejection.rs`, `json.rs` | what is counted; answers in Kinto's form; why a token proves nothing; strict JSON |
+//!
+//! To add a claim rule: a field of [`Rules`](token::claims::Rules) and a line in its `admit`, a [`Rejection`], a line
+//! in `rules` of `config/policy.rs` and in the list of `config/settings.rs`. To add a place for tokens: a variant of
+//! [`Place`](request::credentials::Place), and a line in `place` of `config/policy.rs`.
+//!
+//! Only `filter/envoy/` knows Envoy. All else is plain Rust that runs under `cargo test`.
+//!
+//! # One thread
+//!
+//! Each instance of the module runs in one thread. Envoy runs one callback at a time, and none during a call that the
+//! module makes. A function that borrows a `RefCell` calls none that borrows the same one. So `borrow` and `borrow_mut`
+//! cannot fail. If one did, that would be a fault of this filter, which must not be passed over: it panics, Envoy takes
+//! the instance down, and no request goes on without a decision.
 
 #![cfg_attr(
     not(target_arch = "wasm32"),

@@ -1,10 +1,10 @@
-//! Why a request is not who its token says, in words for the log and codes for metrics and tests.
+//! Why a token proves nothing: one code for each reason, for the log, metrics and tests.
 //!
-//! A [`Rejection`] never holds token bytes, claims or keys: counters at most.
+//! A [`Rejection`] never holds bytes of a token, claims or keys.
 
-/// The reason why a request carries no proven identity.
+/// Why the token of a request, or its absence, proves nothing.
 ///
-/// The client is never told which; the proxy's log is (at debug level, by [`code`](Self::code)).
+/// The client is never told the reason. The proxy's log has its [`code`](Self::code), at debug level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejection {
     /// The token header is absent or empty.
@@ -21,9 +21,9 @@ pub enum Rejection {
     NotBase64Url,
     /// The JOSE header is not a JSON object with unique names (RFC 7515 section 4).
     HeaderNotJson,
-    /// `alg` is missing or is not the configured one (RFC 8725 section 3.1).
+    /// `alg` is missing, or is none of the policy's algorithms (RFC 8725 section 3.1).
     AlgNotAllowed,
-    /// `typ` is not the configured one (RFC 8725 section 3.11).
+    /// `typ` is not the one of the policy (RFC 8725 section 3.11).
     TypMismatch,
     /// `kid` is not a string (RFC 7515 section 4.1.4).
     KidNotString,
@@ -35,9 +35,9 @@ pub enum Rejection {
     KidMissing,
     /// No key has this `kid`.
     KidUnknown,
-    /// There are no keys yet: the issuer has not answered.
+    /// There is no key set yet: the issuer has not answered.
     KeysUnavailable,
-    /// No key has this `kid`, and too many requests wait already until the issuer has been asked again.
+    /// No key has this `kid`, and too many requests already wait for a newer key set.
     NoRoomToWait,
     /// The signature does not match the token and the key.
     BadSignature,
@@ -63,7 +63,7 @@ pub enum Rejection {
     AudienceMissing,
     /// `aud` names none of the configured audiences, or is neither a string nor a list of strings.
     AudienceMismatch,
-    /// The token is for some audience and none is configured (RFC 7519 section 4.1.3).
+    /// The token is for an audience, and no `audience` is configured (RFC 7519 section 4.1.3).
     AudienceUnexpected,
     /// A claim of `requiredClaims` is missing or has another value.
     ClaimMismatch,
@@ -77,7 +77,7 @@ pub enum Rejection {
     NoUserIdClaim,
     /// The user id claim is neither a string nor an integer nor a boolean.
     UserIdType,
-    /// The user id is empty: Kinto would log `kinto_jwt:` in.
+    /// The user id is empty: it would be the user `kinto_jwt:`.
     UserIdEmpty,
     /// The user id has a character above U+007F, and `userIdCharset` is `ascii`.
     UserIdNotAscii,
@@ -137,7 +137,7 @@ impl Rejection {
         }
     }
 
-    /// The cause that the operator sets a policy for.
+    /// The cause, for which the operator sets an action.
     #[must_use]
     pub const fn cause(self) -> Cause {
         match self {
@@ -148,13 +148,13 @@ impl Rejection {
     }
 }
 
-/// Why a request proves nothing, as far as its answer depends on it.
+/// The kinds of rejections for which the operator sets an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// It brought no token (`onMissing`).
+    /// The request has no token (`onMissing`).
     Missing,
-    /// Its token is invalid (`onInvalid`).
+    /// The token is invalid (`onInvalid`).
     Invalid,
-    /// Its token could not be verified (`onKeysUnavailable`).
+    /// The token cannot be verified, because its key is unavailable (`onKeysUnavailable`).
     KeysUnavailable,
 }

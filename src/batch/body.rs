@@ -1,4 +1,4 @@
-//! The body of a batch, rewritten so that each sub-request is who its token proves.
+//! Rewrites the body of a batch so that each sub-request has the identity that its token proves.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -21,29 +21,29 @@ use crate::token::claims::NumericDate;
 use crate::token::header_text::HeaderText;
 use crate::token::user_id::UserId;
 
-/// Pyramid's name for nobody: as a user id it is no user (`pyramid.authentication`, `_clean_principal`).
+/// Pyramid's name for nobody. As a user id it is no user (`_clean_principal` in `pyramid/authentication.py`).
 ///
-/// A sub-request inherits the outer request's headers and cannot take one away, so an anonymous one inside
-/// an authenticated request says so in this way.
+/// A sub-request inherits the headers of the batch's request and cannot remove one, so an anonymous sub-request in an
+/// authenticated batch gets this user id.
 const NOBODY: &str = "system.Everyone";
 
-/// Bytes that a user id or the value of a claim header seldom has more of.
+/// Bytes for which there is always room: a user id or the value of a claim header is seldom longer.
 const USUAL_TEXT_BYTES: usize = 128;
 
-/// What a batch's own request was found to be.
+/// The decision on the request that carries a batch.
 #[derive(Clone, Debug)]
 pub struct BatchRequest {
-    /// As whom it is forwarded.
+    /// As whom the request is forwarded.
     pub outcome: Outcome,
-    /// Why not as its token's user; each sub-request that brings none shares it.
+    /// Why its token proves nothing. A sub-request without a token of its own shares it.
     pub rejection: Option<Rejection>,
-    /// The segment before `batch` of its path, such as `/v1`, which Kinto puts before a sub-request's path that lacks
-    /// it (`build_request` in `kinto/core/utils.py`).
+    /// The segment before `batch` in its path, such as `/v1`. Kinto puts it before the path of a sub-request that does
+    /// not have it (`build_request` in `kinto/core/utils.py`).
     pub prefix: String,
 }
 
 impl BatchRequest {
-    /// A batch's request by its decision and its prefix.
+    /// The request of a batch, by the decision on it and its prefix.
     #[must_use]
     pub fn new(decision: Decision<'_>, prefix: String) -> Self {
         Self { outcome: decision.outcome, rejection: decision.rejection, prefix }
@@ -53,11 +53,11 @@ impl BatchRequest {
 /// A batch that may go to Kinto.
 #[derive(Debug, Default)]
 pub struct Rewritten {
-    /// The body.
+    /// The new body.
     pub body: Vec<u8>,
     /// How many sub-requests Kinto gets.
     pub forwarded: usize,
-    /// The others: each one's place in the list, and its entry in the answer.
+    /// The rejected sub-requests: for each its index in the list, and its entry in the answer.
     pub rejected: Vec<(usize, Value)>,
     /// The outcome of each sub-request that brought a token or is rejected, for the log and the metrics.
     pub decided: Vec<(&'static str, Option<Rejection>)>,
@@ -65,19 +65,19 @@ pub struct Rewritten {
     pub awaits: Option<PolicyIndex>,
 }
 
-/// Whether a token of an unknown key may wait until its issuer has been asked again.
+/// What a token with an unknown `kid` is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownKeys {
-    /// It may, or has: the token is invalid.
+    /// Invalid: the request waits for a newer key set, or has waited.
     AreInvalid,
-    /// There is no room to wait: the key is unavailable.
+    /// Its key is unavailable: there is no room to wait.
     AreUnavailable,
 }
 
 /// Rewrites the body of a batch so that each sub-request is who its token proves.
 ///
 /// # Errors
-/// The body is not one that this filter can vouch for.
+/// The batch is refused.
 pub fn rewrite(
     gate: &Gate,
     body: &[u8],
@@ -100,12 +100,12 @@ pub fn rewrite(
     Ok(rewriter.rewritten)
 }
 
-/// Bytes beyond the `Content-Length` of a batch, for what its body may grow when it is rewritten: the
-/// headers go to Kinto before the body is known, and spaces fill what was not needed.
+/// Bytes to add to the `Content-Length` of a batch, because its body may grow when it is rewritten. The headers go to
+/// Kinto before the body is known, and spaces fill what was not needed.
 ///
-/// An identity is most often shorter than the token that it replaces; it is extra beside a token that stays, a header of
-/// another scheme, or an empty one, and where many sub-requests have it from one token. For a batch that grows even more,
-/// see [`Refusal::TooLong`].
+/// An identity is mostly shorter than the token that it replaces. The body grows where the token stays, where the
+/// header has another scheme or is empty, and where many sub-requests get their identity from one token. A batch that
+/// grows even more is refused ([`Refusal::TooLong`]).
 #[must_use]
 pub fn growth(gate: &Gate, content_length: usize, outer: &BatchRequest) -> usize {
     let config = gate.config();
@@ -128,7 +128,7 @@ pub fn growth(gate: &Gate, content_length: usize, outer: &BatchRequest) -> usize
     member.saturating_mul(members).saturating_add(kept_tokens)
 }
 
-/// A sub-request as Kinto will see it, as far as tokens and open paths go.
+/// A sub-request with what it inherits, as Kinto merges it: the fields in which tokens may be, the method and the path.
 struct Merged<'s> {
     headers: Vec<&'s (String, String)>,
     method: &'s str,
@@ -154,9 +154,9 @@ struct Inherited<'g> {
     places: Vec<(String, String)>,
     /// The names of all headers, by their WSGI keys.
     names: HashMap<String, String>,
-    /// What a sub-request proves that brings nothing of its own, if it proves anything.
+    /// What a sub-request without a token or path of its own proves; `None` if `defaults` have no token.
     proof: Option<Proof<'g>>,
-    /// The same of one that brings a path without a query.
+    /// The same for a sub-request with a path of its own, without a query.
     proof_without_path: Option<Proof<'g>>,
 }
 
@@ -170,7 +170,7 @@ struct Rewriter<'g> {
     /// The places in a query.
     query_places: Vec<&'g Place>,
     inherited: Inherited<'g>,
-    /// What becomes of a sub-request that brings neither a token nor an open path.
+    /// The outcome of a sub-request with neither a token nor an open path of its own.
     usual: Outcome,
     failed: Failed,
     rewritten: Rewritten,
@@ -195,7 +195,7 @@ impl<'g> Rewriter<'g> {
         }
     }
 
-    /// Takes what every sub-request inherits from `defaults`, decides on it once for all, and rewrites it.
+    /// Reads what sub-requests inherit from `defaults`, decides on it once for all of them, and rewrites it.
     fn inherit(&mut self, defaults: &mut SubRequest<'_>) -> Result<(), Refusal> {
         defaults.path = defaults.path.take().map(without_redirect).transpose()?;
         self.inherited.method.clone_from(&defaults.method);
@@ -223,14 +223,14 @@ impl<'g> Rewriter<'g> {
         Ok(())
     }
 
-    /// What `defaults` prove with this path, if they bring anything.
+    /// What `defaults` with this path prove; `None` if they have no token.
     fn inherited_proof(&mut self, path: &str) -> Option<Proof<'g>> {
         let request = Merged { headers: self.inherited.places.iter().collect(), method: "GET", path };
         let proof = self.gate.prove(&request, self.now, Some(&mut self.failed));
         (self.brings_header(&request) || proof.rejection() != Some(Rejection::NoToken)).then_some(proof)
     }
 
-    /// A sub-request that may go to Kinto, or none if it is rejected.
+    /// Rewrites a sub-request; `None` if it is rejected.
     fn rewrite<'b>(
         &mut self,
         number: usize,
@@ -272,14 +272,14 @@ impl<'g> Rewriter<'g> {
         })
     }
 
-    /// What becomes of a sub-request with these headers of its own in which a token may be.
+    /// Decides on a sub-request. `own` are the headers of its own in which a token may be.
     fn decide(&mut self, own: &[(String, String)], method: &str, path: &str, has_own_path: bool) -> Outcome {
         let (gate, outer) = (self.gate, self.outer);
         let full_path = self.full_path(path);
         let overridden = |name: &String| own.iter().any(|(other, _)| other == name);
         let inherited = self.inherited.places.iter().filter(|(name, _)| !overridden(name));
         let request = Merged { headers: own.iter().chain(inherited).collect(), method, path: &full_path };
-        // What only `defaults` say has been decided once for all.
+        // What comes from `defaults` alone was decided once for all.
         let own_proof = (!own.is_empty() || (has_own_path && self.may_hold_token(path)))
             .then(|| gate.prove(&request, self.now, Some(&mut self.failed)));
         let inherited_proof =
@@ -289,7 +289,7 @@ impl<'g> Rewriter<'g> {
         let brings = self.brings_header(&request);
         let Some(proof) = proof.filter(|proof| brings || proof.rejection() != Some(Rejection::NoToken))
         else {
-            // It is who the batch itself is.
+            // Without a token, a sub-request has the identity of the batch.
             let Some(rejection) = outer.rejection else { return outer.outcome.clone() };
             let outcome = gate.without_proof(rejection, None, &request);
             if let Outcome::Rejected(_) = outcome {
@@ -306,7 +306,7 @@ impl<'g> Rewriter<'g> {
         decision.outcome
     }
 
-    /// Writes an identity over what would be inherited.
+    /// Sets the identity headers of a sub-request, or empties those that it would inherit from the batch.
     fn push_identity(&self, rest: &mut Headers, outcome: &Outcome, from_defaults: bool) {
         let config = self.gate.config();
         let outer = &self.outer.outcome;
@@ -319,14 +319,14 @@ impl<'g> Rewriter<'g> {
         for (number, header) in config.claim_headers.iter().enumerate() {
             match outcome.claim(number) {
                 Some(text) => push(header.name(), text.as_str()),
-                // A header cannot be taken away from a sub-request, only emptied.
+                // A sub-request cannot remove a header that it inherits, only empty it.
                 None if from_defaults || outer.claim(number).is_some() => push(header.name(), ""),
                 None => {}
             }
         }
     }
 
-    /// A header without the tokens in it; `None` when nothing is left.
+    /// A header without the tokens in it; `None` if nothing is left.
     fn without_tokens(&self, name: &str, value: &str) -> Option<(String, String)> {
         let mut value = value.to_owned();
         if !self.gate.config().forward_token {
@@ -354,12 +354,12 @@ impl<'g> Rewriter<'g> {
         path
     }
 
-    /// Whether a path has a query, in which a token may be.
+    /// Whether a token may be in the query of this path.
     fn may_hold_token(&self, path: &str) -> bool {
         !self.query_places.is_empty() && path.contains('?')
     }
 
-    /// Whether a sub-request has a header that only a token is meant for.
+    /// Whether a sub-request has a header that is meant for a token, even if there is none in it.
     fn brings_header(&self, request: &Merged<'_>) -> bool {
         request.headers.iter().any(|(name, _)| self.is_token_header(name))
     }
@@ -369,7 +369,7 @@ impl<'g> Rewriter<'g> {
         headers.any(|(key, _)| same_key(name, key))
     }
 
-    /// The path as Kinto completes it (`kinto/core/utils.py`, `build_request`).
+    /// The path as Kinto completes it (`build_request` in `kinto/core/utils.py`).
     fn full_path(&self, path: &str) -> String {
         let prefix = self.outer.prefix.as_str();
         if path.starts_with(prefix) { path.to_owned() } else { format!("{prefix}{path}") }

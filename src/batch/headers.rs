@@ -1,4 +1,4 @@
-//! The `headers` of a sub-request, or of `defaults`: what they may say, and where tokens may be in them.
+//! The `headers` of a sub-request or of `defaults`: which are allowed, and in which a token may be.
 
 use std::collections::HashMap;
 
@@ -14,21 +14,23 @@ const MAX_HEADER_BYTES: usize = 64 * 1024;
 const MEDIA_TYPES: [&str; 3] =
     ["application/json", "application/merge-patch+json", "application/json-patch+json"];
 
-/// Headers of the body: those in which a token may be, and the rest.
+/// The headers of a sub-request, sorted.
 #[derive(Default)]
 pub(crate) struct Sorted {
+    /// The headers in which a token may be.
     pub(crate) places: Vec<(String, String)>,
+    /// The others.
     pub(crate) rest: Headers,
-    /// The names of all, by their WSGI keys.
+    /// The names of all headers, by their WSGI keys.
     pub(crate) names: HashMap<String, String>,
 }
 
 impl Sorted {
-    /// Removes the headers that no client may write, checks the rest, and tells those apart in which a token may be, by
-    /// their WSGI keys.
+    /// Removes the headers that only this filter may write (`is_ours`, by name), checks the others, and finds those in
+    /// which a token may be (`is_place`, by WSGI key).
     ///
     /// # Errors
-    /// There is one that has two readings, or that changes how a sub-request is read.
+    /// A header has two readings, or changes how a sub-request is read.
     pub(crate) fn sort(
         headers: Headers,
         is_ours: impl Fn(&str) -> bool,
@@ -50,7 +52,7 @@ impl Sorted {
             }
             let key = wsgi_key(&name);
             match key.as_str() {
-                // Kinto takes it out itself, in this spelling: the length is that of the body that Kinto writes.
+                // Kinto sets the length of the body that it writes itself.
                 "CONTENT_LENGTH" => continue,
                 "CONTENT_TYPE" => value = json_media_type(&value).ok_or(Refusal::HeaderReserved)?.to_owned(),
                 "HOST" | "TRANSFER_ENCODING" => return Err(Refusal::HeaderReserved),

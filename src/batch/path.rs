@@ -1,17 +1,17 @@
 //! Which requests reach Kinto's batch endpoint, and which paths a batch may name.
 //!
-//! A path is read once: percent-decoded, without its query. A path that servers may read in more than one way
-//! is not read at all, but refused ([`Target::Unclear`], [`Refusal::Path`]).
+//! A path is decoded once, without its query. A path that servers may read in more than one way is refused
+//! ([`Target::Unclear`], [`Refusal::Path`]).
 
 use percent_encoding::percent_decode;
 
 use crate::batch::refusal::Refusal;
 
-/// Bytes of the longest path that a sub-request may have: as long as a token in its query.
+/// Bytes of the longest path of a sub-request: a token in its query may be as long.
 const MAX_PATH_BYTES: usize = 16 * 1024;
 
-/// Methods that Kinto's batch view does not take: it takes POST (`kinto/core/views/batch.py`). A method that is
-/// not in this list is treated as POST.
+/// The methods that Kinto's batch view does not accept: it accepts POST (`kinto/core/views/batch.py`). Every method
+/// that is not in this list is treated like POST.
 const OTHER_METHODS: [&[u8]; 7] = [b"GET", b"HEAD", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE"];
 
 /// Where a request with a body goes.
@@ -27,9 +27,7 @@ pub(crate) enum Target {
 
 /// Finds out where a request of this method and `:path` goes.
 ///
-/// A path leads to the batch endpoint if its last segment is `batch`, so that a prefix that the route cuts off
-/// opens no way around.
-#[must_use]
+/// Every path whose last segment is `batch` leads to the batch endpoint: a route may cut a prefix off.
 pub(crate) fn target(method: &[u8], path: &[u8]) -> Target {
     if OTHER_METHODS.contains(&method) {
         return Target::Other;
@@ -51,7 +49,7 @@ pub fn is_batch(method: &[u8], path: &[u8]) -> bool {
     target(method, path) != Target::Other
 }
 
-/// A sub-request's path, so written that Kinto answers it without a redirect.
+/// Writes the path of a sub-request so that Kinto does not redirect it.
 ///
 /// Kinto follows its own redirects inside a batch, in the same process and with the same body, and takes their
 /// target from text that the client wrote (`page_not_found` in `kinto/core/views/errors.py`, `follow_subrequest`
@@ -59,7 +57,7 @@ pub fn is_batch(method: &[u8], path: &[u8]) -> bool {
 /// the end is cut off here, and added to a version.
 ///
 /// # Errors
-/// Kinto might read the path in another way; or it is the batch endpoint's.
+/// Kinto may read the path in another way, or it leads to the batch endpoint.
 pub(crate) fn without_redirect(path: String) -> Result<String, Refusal> {
     if path.len() > MAX_PATH_BYTES {
         return Err(Refusal::PathTooLong);
@@ -71,7 +69,7 @@ pub(crate) fn without_redirect(path: String) -> Result<String, Refusal> {
     let decoded = decode(plain.as_bytes()).ok_or(Refusal::Path)?;
     let shorter = plain.strip_suffix('/').unwrap_or(plain);
     let segments: Vec<&str> = decoded.strip_suffix('/').unwrap_or(&decoded).split('/').skip(1).collect();
-    // Kinto's redirects see an encoded slash as one that is not.
+    // Kinto's redirects take an encoded slash for a slash.
     if segments.contains(&"") || decoded.matches('/').count() != plain.matches('/').count() {
         return Err(Refusal::Path);
     }
@@ -84,9 +82,9 @@ pub(crate) fn without_redirect(path: String) -> Result<String, Refusal> {
     Ok(format!("{shorter}{}{query}", if ends_in_slash { "/" } else { "" }))
 }
 
-/// A path (RFC 3986 section 3.3) that all servers read alike, decoded; `None` for any other.
+/// Decodes a path (RFC 3986 section 3.3); `None` if servers may read it in more than one way.
 ///
-/// What makes servers differ: an escape that is cut off or encoded twice, bytes that are not UTF-8, white space and
+/// Servers differ on: an escape that is cut off or encoded twice, bytes that are not UTF-8, white space and
 /// control characters (Python's `urlsplit` drops tabs and line ends, Pyramid lets a final line feed pass), `#` and `?`,
 /// `\` for `/`, dot segments, a path that does not start with `/`.
 fn decode(path: &[u8]) -> Option<String> {

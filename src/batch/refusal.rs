@@ -1,32 +1,18 @@
-//! Kinto's batch endpoint: the rules, its limits, and why a batch is refused.
-//!
-//! `POST /v1/batch` carries headers for each sub-request in its JSON body (`requests[].headers`,
-//! `defaults.headers`; `kinto/core/views/batch.py`). Kinto merges them over the headers of the request
-//! itself, so a header filter alone does not see an identity claimed there. The rules:
-//!
-//! 1. The body is one strict JSON object in UTF-8, and holds only what Kinto documents: `requests` and `defaults`,
-//!    and in them `method`, `path`, `headers` and `body`, each once and of its type.
-//! 2. No sub-request has a body that Kinto's batch view could take for a batch, whatever its path: an object with a
-//!    member `requests`, of its own or from `defaults.body`. No header of it changes how its body is read.
-//! 3. No sub-request has a path that Kinto would redirect, or that has two readings.
-//! 4. Whatever Python would file under the identity header's key is removed, in every spelling.
-//! 5. A sub-request that has the token header, of its own or from `defaults`, goes through the same decision
-//!    as any request and gets its own identity, valid or not. Every other one inherits the outer request's.
-//! 6. Bodies and headers that are not about identity reach Kinto as they were sent.
+//! Why a batch is refused.
 
 use crate::answer::Answer;
 
-/// Why a batch is not forwarded.
+/// Why a batch is not forwarded: the filter cannot be sure how Kinto would read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// Larger than `batch.maxBytes`.
     TooLarge,
     /// More sub-requests than `batch.maxRequests`.
     TooManyRequests(usize),
-    /// The path of the request has more than one reading, and one of them might be the batch endpoint.
+    /// Servers may read the path of the request in more than one way, and one of them may be the batch endpoint.
     Unclear,
-    /// Another media type than JSON, or parameters other than `charset=utf-8`: Kinto would read other text than
-    /// this filter.
+    /// Another media type than JSON, or other parameters than `charset=utf-8`: Kinto would read another text than this
+    /// filter.
     MediaType,
     /// A content coding such as gzip (RFC 9110 section 8.4).
     ContentCoding,
@@ -34,11 +20,11 @@ pub enum Refusal {
     NotJson,
     /// JSON, but with other members, or members of other types, than Kinto documents.
     Shape,
-    /// A sub-request's path has more than one reading.
+    /// Servers may read the path of a sub-request in more than one way.
     Path,
     /// A sub-request's path is longer than 16 KiB.
     PathTooLong,
-    /// A header name that is not an RFC 9110 token.
+    /// A header name that is not a field name (RFC 9110 section 5.1).
     HeaderName,
     /// A header value that holds a control character.
     HeaderValue,
@@ -50,8 +36,8 @@ pub enum Refusal {
     HeaderReserved,
     /// A batch inside a batch.
     Nested,
-    /// Longer than the Content-Length that was already sent on: many sub-requests have long identities, or long claims
-    /// fill several headers.
+    /// The new body is longer than the Content-Length that Kinto already has: many sub-requests have long identities,
+    /// or long claims fill several headers.
     TooLong,
 }
 
@@ -62,7 +48,7 @@ impl From<serde_json::Error> for Refusal {
 }
 
 impl Refusal {
-    /// A stable name for the log and for tests.
+    /// A stable name for the log, metrics and tests.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -124,7 +110,7 @@ impl Refusal {
     }
 }
 
-/// Checks the headers that say how the body of a batch is to be read.
+/// Checks the headers that say how the body of a batch is read.
 ///
 /// # Errors
 /// Kinto would read the body in another way than this filter does.

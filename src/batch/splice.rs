@@ -1,19 +1,20 @@
-//! Kinto's answer to a batch, with the entries of the sub-requests that Kinto did not get put in their places.
+//! Puts entries into Kinto's answer to a batch: those of the rejected sub-requests, which Kinto did not get.
 //!
-//! The answer is not held: each piece of it goes on with what belongs into it. So it may be of any size.
+//! The answer is not held back: each piece goes on with the entries that belong into it, so the answer may be of any
+//! size.
 
 use serde_json::Value;
 
-/// What Kinto's answer to a batch begins with, white space left out (`post_batch` in `kinto/core/views/batch.py`).
+/// The start of Kinto's answer to a batch, without white space (`post_batch` in `kinto/core/views/batch.py`).
 const START: &[u8] = br#"{"responses":["#;
 
 /// Puts entries into the list of an answer that comes in pieces.
 #[derive(Debug)]
 pub(crate) struct Splicer {
-    /// The entries to put in, each with its place in the whole list, in order.
+    /// The entries to put in, each with its index in the whole list, in order.
     entries: std::vec::IntoIter<(usize, Value)>,
     next: Option<(usize, Value)>,
-    /// How many entries of Kinto's are to come, and how many of all have begun.
+    /// How many of Kinto's entries are still to come, and how many entries of the whole list have begun.
     expected: usize,
     begun: usize,
     at: At,
@@ -36,23 +37,22 @@ enum At {
     End,
 }
 
-/// The answer is not what Kinto sends.
+/// The answer does not have the form of Kinto's answers to a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotKintos;
 
 impl Splicer {
-    /// Puts these entries, in the order of their places, between `expected` ones of Kinto's.
-    #[must_use]
+    /// Puts these entries, in the order of their indexes, between `expected` entries of Kinto.
     pub(crate) fn new(entries: Vec<(usize, Value)>, expected: usize) -> Self {
         let mut entries = entries.into_iter();
         Self { next: entries.next(), entries, expected, begun: 0, at: At::Start(0) }
     }
 
-    /// The next piece of the answer, with the entries that belong into it.
+    /// Returns the next piece of the answer with the entries that belong into it.
     ///
     /// # Errors
-    /// The answer is not a list of as many entries as Kinto was asked for. What was returned before is the start of
-    /// an answer, and no more of it may follow.
+    /// The answer is not a list with one entry for each sub-request that Kinto got. Nothing may follow what was
+    /// returned before.
     pub(crate) fn push(&mut self, piece: &[u8]) -> Result<Vec<u8>, NotKintos> {
         let mut out = Vec::with_capacity(piece.len());
         for byte in piece {
@@ -62,7 +62,6 @@ impl Splicer {
     }
 
     /// Whether the whole answer has come.
-    #[must_use]
     pub(crate) fn is_complete(&self) -> bool {
         self.at == At::End
     }
@@ -112,7 +111,7 @@ impl Splicer {
         Ok(())
     }
 
-    /// Writes the entries whose place is here, each with a comma after it, or before it at the end of the list.
+    /// Writes the entries whose index is reached: with a comma after each, or before each at the end of the list.
     fn put_in(&mut self, out: &mut Vec<u8>, at_end: bool) -> Result<(), NotKintos> {
         while let Some((_, entry)) = self.next.take_if(|(place, _)| *place == self.begun) {
             if at_end && self.begun > 0 {
@@ -130,7 +129,7 @@ impl Splicer {
 
     fn end_list(&mut self, out: &mut Vec<u8>) -> Result<At, NotKintos> {
         self.put_in(out, true)?;
-        // Fewer than were asked for: whose entries they are, nobody can say.
+        // If entries are missing, nobody can say to which sub-requests the others belong.
         if self.expected == 0 && self.next.is_none() { Ok(At::AfterList) } else { Err(NotKintos) }
     }
 }

@@ -1,8 +1,8 @@
-//! The body of a batch in parts: a closed list of members, each of its type, and no sub-request whose body Kinto could
+//! The parts of a batch's body: a closed list of members, each of its type, and no sub-request whose body Kinto could
 //! take for a batch.
 //!
-//! Source: `BatchPayloadSchema` and `BatchRequestSchema` in `kinto/core/views/batch.py`. What is parsed here is
-//! written anew by the filter: the only text of the client's that Kinto parses is that of each `body`.
+//! Source: `BatchPayloadSchema` and `BatchRequestSchema` in `kinto/core/views/batch.py`. The filter parses a batch and
+//! writes it anew: the only text of the client that Kinto parses is that of each `body`.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::batch::refusal::Refusal;
 
-/// Header fields in one `headers`: Envoy's own limit for a request (`max_headers_count`).
+/// The largest number of fields in one `headers`: Envoy's limit for a request (`max_headers_count`).
 const MAX_HEADERS: usize = 100;
 
 /// Methods of sub-requests (`valid_http_method` in `kinto/core/views/batch.py`).
@@ -49,7 +49,7 @@ impl<'b> Batch<'b> {
     /// Reads the body of a batch with no more than this many sub-requests.
     ///
     /// # Errors
-    /// The body is anything else.
+    /// It is not such a body.
     pub(crate) fn parse(body: &'b [u8], max_requests: usize) -> Result<Self, Refusal> {
         let text = std::str::from_utf8(body).map_err(|_| Refusal::NotJson)?;
         let [defaults, requests] = members(text, ["defaults", "requests"])?;
@@ -81,7 +81,7 @@ impl<'b> SubRequest<'b> {
     }
 }
 
-/// The members of an object that has no others than these, each at most once.
+/// The members of an object, which must have no others than these, and each of them at most once.
 fn members<'b, const N: usize>(
     text: &'b str,
     names: [&'static str; N],
@@ -112,7 +112,7 @@ fn members<'b, const N: usize>(
     Ok(found)
 }
 
-/// The items of a list, if there are no more than `limit`.
+/// The items of a list, which must have no more than `limit`.
 fn items(list: &RawValue, limit: usize) -> Result<Vec<&RawValue>, Refusal> {
     struct Items(usize);
     impl<'de> Visitor<'de> for Items {
@@ -143,7 +143,7 @@ fn items(list: &RawValue, limit: usize) -> Result<Vec<&RawValue>, Refusal> {
 /// Whether an object has a member `requests`, however its name is escaped.
 ///
 /// # Errors
-/// It is no object.
+/// It is not an object.
 fn has_requests(body: &RawValue) -> Result<bool, Refusal> {
     struct IsRequests(bool);
     impl<'de> Deserialize<'de> for IsRequests {

@@ -1,4 +1,12 @@
-//! From the plugin configuration, as the operator wrote it, to the [`Config`](parse::Config) that the gate follows.
+//! From the plugin configuration, as the operator wrote it, to the [`Config`](crate::gate::config::Config) that the
+//! gate follows.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `settings.rs` | the list of all settings; the settings as written, and each as a value of its type |
+//! | `policy.rs` | the settings of a policy |
+//! | `parse.rs` | the whole configuration, and the settings of all policies |
+//! | `header.rs` | the names of headers that only the filter writes |
 
 pub(crate) mod header;
 pub(crate) mod parse;

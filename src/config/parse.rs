@@ -1,4 +1,4 @@
-//! The plugin configuration: what the operator wrote, to a [`Config`]; or words for what is wrong with it.
+//! From the plugin configuration, as the operator wrote it, to a [`Config`], or to words that say what is wrong.
 
 use serde_json::{Map, Value};
 
@@ -15,24 +15,24 @@ use crate::request::identity_header::IdentityHeader;
 use crate::token::header_text::Charset;
 use crate::token::user_id::UserId;
 
-/// Paths that Kinto answers to anybody (`open`).
+/// The default of `open`: paths at which Kinto answers everybody.
 const OPEN_PATHS: [&str; 4] = ["/v1/", "/v1/__heartbeat__", "/v1/__lbheartbeat__", "/v1/__version__"];
 
-/// The usual `userIdHeader`.
+/// The default of `userIdHeader`.
 const USER_ID_HEADER: &str = "userId";
 
-/// Bytes of the largest batch that may be allowed: the module holds it, and what it writes instead, in its memory.
+/// The largest value of `batch.maxBytes`. The module holds the body of a batch and the new body in its memory.
 const MAX_BATCH_BYTES: u64 = 16 << 20;
 
-/// The largest number of sub-requests that may be allowed. Each may cost a signature.
+/// The largest value of `batch.maxRequests`. Each sub-request may cost the verification of a signature.
 const MAX_BATCH_REQUESTS: u64 = 1_000;
 
-/// More policies than this are a mistake, and each request may have to look at all.
+/// The largest number of policies. More are a mistake, and a request may have to try them all.
 const MAX_POLICIES: usize = 32;
 
-/// Reads the bytes that Envoy hands the plugin, in each form that an operator can write:
-/// a `google.protobuf.Struct` (native YAML; it arrives as binary protobuf), or JSON text
-/// (`StringValue`, `BytesValue`, Istio's `pluginConfig`). `host` may lend its cryptography.
+/// Reads the plugin configuration in each form in which Envoy hands it over: a `google.protobuf.Struct` (YAML in
+/// Envoy's configuration arrives as binary protobuf), or JSON text (`StringValue`, `BytesValue`, Istio's
+/// `pluginConfig`). `host` verifies signatures, if there is one that can.
 ///
 /// # Errors
 /// The first setting that is wrong.
@@ -61,7 +61,7 @@ pub fn parse(bytes: &[u8], host: Option<HostVerify>) -> Result<Config, ConfigErr
     Ok(config)
 }
 
-/// Each header has one meaning.
+/// Checks that no header has two meanings.
 fn check_headers(config: &Config) -> Result<(), ConfigError> {
     let places = config.places();
     let token_header = |header: &IdentityHeader| {
@@ -88,7 +88,7 @@ fn check_headers(config: &Config) -> Result<(), ConfigError> {
     }
 }
 
-/// The policies, or the one that the settings themselves are.
+/// Reads `policies`, or the one policy that the other settings make.
 fn policies(settings: &mut Settings, reader: &mut Reader) -> Result<Vec<Policy>, ConfigError> {
     let Some(list) = settings.take("policies") else {
         return Ok(vec![reader.read(PolicyIndex(0), "default", settings)?]);
@@ -103,7 +103,7 @@ fn policies(settings: &mut Settings, reader: &mut Reader) -> Result<Vec<Policy>,
     read.collect()
 }
 
-/// Each policy's name and settings: its own over the defaults.
+/// The name and the settings of each policy: its own, and the defaults where it has none.
 fn policy_list(list: Value, defaults: &Map<String, Value>) -> Result<Vec<(String, Settings)>, ConfigError> {
     let example = "write a list: policies: [ { name: auth0, issuer: .., remoteJwks: .. } ]";
     let Value::Array(list) = list else { return Err(error("policies", "is not a list", example)) };
@@ -183,7 +183,7 @@ fn unauthorized(settings: &mut Settings, charset: Charset) -> Result<Option<User
     let value = match settings.take_nullable("unauthorizedUserId") {
         None => Value::String("public".to_owned()),
         Some(Value::Null) => return Ok(None),
-        // Unquoted, YAML's no, off and n are false: somebody's name, or a mistaken switch.
+        // YAML reads no, off and n without quotes as false: the operator may mean a name, or a switch.
         Some(Value::Bool(_)) => {
             return Err(error(
                 "unauthorizedUserId",

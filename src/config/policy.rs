@@ -20,13 +20,13 @@ use crate::token::claim_name::ClaimName;
 use crate::token::claims::{Issuers, Rules};
 use crate::token::header_text::Charset;
 
-/// Seconds: more than a day of leeway is a mistake in the unit.
+/// The largest `leeway`, in seconds. More than a day is a mistake in the unit.
 const MAX_LEEWAY: u64 = 86_400;
 
-/// Seconds in a year, the longest that a token is given here.
+/// The largest `maxLifetimeSeconds`: a year.
 const YEAR: u64 = 31_622_400;
 
-/// Schemes whose credentials WebOb reads as parameters, so that no token was ever found in them
+/// Schemes whose credentials WebOb reads as parameters. `kinto_jwt` never found a token in them
 /// (`webob/descriptors.py`, `known_auth_schemes`).
 const PARAMETER_SCHEMES: [&str; 6] = ["Digest", "WSSE", "HMACDigest", "GoogleLogin", "Cookie", "OpenID"];
 
@@ -105,7 +105,7 @@ impl Reader {
         Ok(KeyRing::fixed(Keys::new(keys, Choice::Only)))
     }
 
-    /// For each header that is filled from claims, by any policy so far, this policy's claim.
+    /// For each header that a policy so far fills from claims, the claim of this policy.
     fn header_claims(&mut self, settings: &mut Settings) -> Result<Vec<Option<ClaimName>>, ConfigError> {
         let mut claims: Vec<Option<ClaimName>> = vec![None; self.claim_headers.len()];
         for (header, claim) in settings.map("claimsToHeaders", "{ X-User-Email: email }")?.into_map() {
@@ -279,7 +279,7 @@ fn public_keys(
     keys.collect()
 }
 
-/// A JWK Set as YAML, or as JSON text.
+/// Reads a JWK Set that is YAML or JSON text.
 fn inline_set(set: Value) -> Result<Value, ConfigError> {
     match set {
         Value::String(text) => json::parse_object(text.as_bytes()).map_err(|_| {
@@ -340,7 +340,7 @@ fn milliseconds(seconds: u64) -> u64 {
     seconds.saturating_mul(1000)
 }
 
-/// One text or several, none of them empty.
+/// Takes one text or several, none of them empty.
 fn texts_without_empty(
     settings: &mut Settings,
     name: &str,

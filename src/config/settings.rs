@@ -1,4 +1,4 @@
-//! The plugin configuration as the operator wrote it, in each form, and each setting by its type.
+//! The settings as the operator wrote them: the list of all settings, and each setting read as a value of its type.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// The same, of a setting inside this one.
+    /// The same error, of a setting inside `parent`.
     pub(crate) fn within(self, parent: &str) -> Self {
         Self { setting: format!("{parent}.{}", self.setting), ..self }
     }
@@ -35,16 +35,16 @@ pub(crate) fn error(setting: &str, fault: impl Into<String>, remedy: impl Into<S
     ConfigError { setting: setting.to_owned(), fault: fault.into(), remedy: remedy.into() }
 }
 
-/// What a setting is about, which says where it may stand.
+/// What a setting is about. It says where the setting may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Topic {
     /// The keys of a policy. A policy has one of these: its own hides the defaults of the others.
     Key,
     /// The place of a policy's tokens. A policy has one of these, too.
     Place,
-    /// Anything else of a policy.
+    /// Another property of a policy.
     Policy,
-    /// All policies: it may not stand in one.
+    /// All policies. Such a setting may not stand in one policy.
     Global,
 }
 
@@ -109,7 +109,7 @@ impl Settings {
     }
 
     /// # Errors
-    /// A setting was not read. It is in [`SETTINGS`], and what reads it is missing: a fault of this filter.
+    /// A setting was not read: it is in [`SETTINGS`], but no code reads it.
     pub(crate) fn refuse_unread(&self) -> Result<(), ConfigError> {
         match self.0.iter().find(|(_, value)| !value.is_null()) {
             Some((name, _)) => {
@@ -154,7 +154,7 @@ impl Settings {
         self.0.remove(name).filter(|value| !value.is_null())
     }
 
-    /// A setting that holds settings of its own; none is the same as an empty one.
+    /// Takes a setting that holds settings of its own. If it is missing, it is empty.
     pub(crate) fn map(&mut self, name: &str, example: &str) -> Result<Self, ConfigError> {
         match self.take(name) {
             None => Ok(Self(Map::new())),
@@ -207,7 +207,7 @@ impl Settings {
         }
     }
 
-    /// One text or a list of them.
+    /// Takes one text or a list of texts.
     pub(crate) fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, ConfigError> {
         let items = match self.take(name) {
             None => return Ok(None),
@@ -221,7 +221,7 @@ impl Settings {
         }
     }
 
-    /// A whole number; a double will do, since protobuf knows no other.
+    /// Takes a whole number. It may be written as a double: protobuf has no other numbers.
     pub(crate) fn integer(
         &mut self,
         name: &str,
@@ -252,7 +252,7 @@ fn integer(number: f64) -> Option<i64> {
     is_whole.then_some(number as i64)
 }
 
-/// The settings of either form.
+/// Reads the settings from protobuf or JSON.
 pub(crate) fn read(bytes: &[u8]) -> Result<Map<String, Value>, ConfigError> {
     let empty = || error("the configuration", "is empty", "give at least public_key");
     if bytes.trim_ascii().is_empty() {
@@ -283,8 +283,8 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Map<String, Value>, ConfigError> {
     if settings.is_empty() { Err(empty()) } else { Ok(settings) }
 }
 
-/// `None` for what JSON cannot say (a value without a kind, a number that is not finite), and for an empty
-/// name: the mark of text that happened to decode.
+/// The settings in a `Struct`. `None` for a value that JSON does not have (without a kind, not finite), and for an
+/// empty name: then the bytes were text that protobuf could decode by chance.
 fn from_struct(fields: prost_types::Struct) -> Option<Map<String, Value>> {
     fields
         .fields
@@ -306,7 +306,7 @@ fn from_value(value: prost_types::Value) -> Option<Value> {
     })
 }
 
-/// A double that is whole is an integer again, as it was in the operator's YAML.
+/// A number of a `Struct`. A whole double becomes an integer, as it was in the operator's YAML.
 fn from_double(number: f64) -> Option<Value> {
     match integer(number) {
         Some(integer) => Some(Value::Number(integer.into())),

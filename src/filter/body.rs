@@ -1,4 +1,4 @@
-//! The body of a batch: decided on, written anew.
+//! The body of a batch: the filter decides on it and writes it anew.
 
 use serde_json::{Value, json};
 
@@ -62,8 +62,8 @@ fn report_batch(gate: &Gate, host: &impl Host, rewritten: &Rewritten, outer: Opt
     }
 }
 
-/// Fills a body up to the length that was announced; JSON may end in spaces (RFC 8259 section 2). `None` if it is
-/// longer.
+/// Fills a body with spaces up to the length that was announced; JSON may end in spaces (RFC 8259 section 2). `None` if
+/// the body is longer.
 fn pad(mut body: Vec<u8>, content_length: Option<usize>) -> Option<Vec<u8>> {
     if let Some(length) = content_length {
         if body.len() > length {

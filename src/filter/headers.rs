@@ -1,4 +1,4 @@
-//! The headers of a request: stripped, decided on, written.
+//! The headers of a request: the filter strips them, decides on them, and writes the identity.
 
 use std::borrow::Cow;
 
@@ -13,14 +13,14 @@ use crate::request::credentials::Place;
 
 use crate::filter::state::{Arrived, At, Batch, Flow, Next, State, answered, refuse, report};
 
-/// Strips the headers of a request, and decides on it by them.
+/// Strips the headers of a request, and decides by them.
 pub(super) fn take_headers(gate: &Gate, host: &impl Host, end_of_stream: bool) -> Next {
     let headers = read_headers(gate, host, end_of_stream)?;
     strip_headers(gate, host, &headers, end_of_stream)?;
     decide_headers(gate, host, &headers, end_of_stream, true)
 }
 
-/// Decides on a request by its headers when its wait for keys is over.
+/// Decides by the headers of a request whose wait for keys is over.
 pub(super) fn decide_again(gate: &Gate, host: &impl Host, end_of_stream: bool) -> Next {
     let headers = read_headers(gate, host, end_of_stream)?;
     decide_headers(gate, host, &headers, end_of_stream, false)
@@ -38,7 +38,7 @@ fn read_headers<'h, H: Host>(
     }
 }
 
-/// Removes whatever the client says of its identity from the headers of a request.
+/// Removes the headers that only this filter may write from the headers of a request.
 fn strip_headers<H: Host>(
     gate: &Gate,
     host: &H,
@@ -64,8 +64,8 @@ fn strip_headers<H: Host>(
     Ok(())
 }
 
-/// Removes whatever the client says of its identity from a list of fields, in every spelling; returns how many there
-/// were.
+/// Removes the headers that only this filter may write, in every spelling, from a list of fields. Returns how many
+/// there were.
 pub(super) fn strip(
     gate: &Gate,
     host: &impl Host,
@@ -80,8 +80,8 @@ pub(super) fn strip(
     Ok(removed)
 }
 
-/// Whether there is neither a body that could be a batch nor another spelling of an identity header, so that the list of
-/// headers need not be asked for.
+/// Whether the list of all headers is not needed: there is no body that could be a batch, and an identity header has no
+/// other spelling.
 fn names_say_all(gate: &Gate, end_of_stream: bool) -> bool {
     end_of_stream && gate.config().own_headers().all(|header| header.has_one_spelling())
 }
@@ -114,7 +114,7 @@ fn decide_headers<H: Host>(
     headers.check()?;
     match target {
         Target::Unclear => return refuse(gate, host, Refusal::Unclear, has_origin(headers)?),
-        // A batch asks nothing of Kinto itself: its sub-requests may be rejected, each for itself.
+        // The request of a batch is not rejected itself: each of its sub-requests may be.
         Target::Batch(prefix) if !decision.lacks_keys() => {
             let (outer, has_origin) = (BatchRequest::new(decision, prefix), has_origin(headers)?);
             return begin_batch(gate, host, headers, outer, has_origin)?
@@ -132,7 +132,7 @@ fn decide_headers<H: Host>(
     }
 }
 
-/// Whether it is a page in a browser that asks.
+/// Whether the request has an `Origin` header, and so comes from a page in a browser.
 fn has_origin<H: Host>(headers: &RequestHeaders<'_, H>) -> Result<bool, HostError> {
     let has_origin = !headers.first("origin").is_empty();
     headers.check().map(|()| has_origin)
@@ -168,7 +168,7 @@ fn remove_tokens<H: Host>(
         if removed.contains(&name) {
             continue;
         }
-        // All tokens of this field at once.
+        // All places in this field at once.
         removed.push(name);
         let same = || places.iter().filter(|other| other.field() == name);
         let values = headers.values(name).map(Cow::into_owned);
@@ -182,7 +182,7 @@ fn remove_tokens<H: Host>(
     Ok(())
 }
 
-/// Writes the headers that Kinto trusts, of which the client's own are gone.
+/// Writes the headers that Kinto trusts. The client's own were removed before.
 fn write_identity(gate: &Gate, host: &impl Host, outcome: &Outcome) -> Result<(), HostError> {
     let config = gate.config();
     if let Some(user_id) = outcome.user_id() {
@@ -197,7 +197,7 @@ fn write_identity(gate: &Gate, host: &impl Host, outcome: &Outcome) -> Result<()
     Ok(())
 }
 
-/// Lets the headers of a batch go on; its body follows when it has been decided on.
+/// Lets the headers of a batch go on. Its body follows when it is decided.
 fn begin_batch<H: Host>(
     gate: &Gate,
     host: &H,
@@ -220,7 +220,7 @@ fn begin_batch<H: Host>(
         set("content-length", Some(length.to_string().as_bytes()))?;
     }
     if gate.config().may_reject() {
-        // An answer into which entries are put must be readable (RFC 9110 section 12.5.3).
+        // Entries may have to be put into the answer, so it must not be encoded (RFC 9110 section 12.5.3).
         set("accept-encoding", Some(b"identity"))?;
     }
     if !matches!(outer.outcome, Outcome::Rejected(_)) {

@@ -1,4 +1,4 @@
-//! What a request needs of the proxy, and that each of it may fail.
+//! What the filter needs of the proxy. Each call may fail.
 
 use std::cell::{Cell, OnceCell};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::request::Request;
 /// A list of fields that belongs to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fields {
-    /// The header section of the request, `:method` and `:path` among it.
+    /// The header section of the request, with `:method` and `:path`.
     RequestHeaders,
     /// The trailer section of the request (RFC 9110 section 6.5).
     RequestTrailers,
@@ -22,13 +22,13 @@ pub enum Fields {
 /// A body that belongs to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// The request's.
+    /// The body of the request.
     Request,
-    /// Kinto's answer's.
+    /// The body of Kinto's answer.
     Response,
 }
 
-/// A call to the proxy that failed, by a name that is stable for metrics.
+/// A call to the proxy that failed, by a stable name for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostError(pub &'static str);
 
@@ -41,29 +41,29 @@ impl fmt::Display for HostError {
 /// Whether a request may wait for the keys of an issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// It waits: the proxy calls [`resume`](crate::filter::http_request::HttpRequest::resume) when it is over.
+    /// It waits. The proxy calls [`resume`](crate::filter::http_request::HttpRequest::resume) when the wait is over.
     Granted,
-    /// The issuer is not asked now: what is known must do.
+    /// No fetch is under way and none may start: decide with the known keys.
     Needless,
-    /// Too many wait.
+    /// Too many requests wait already.
     NoRoom,
 }
 
-/// The proxy, at the request that it is at work on.
+/// The calls that the filter makes to the proxy, each about the current request.
 ///
-/// A call that fails must say so: what is decided on half of a request, or is not written, is an identity that no token
-/// proves.
+/// A call that fails must return an error: a decision on half of a request, or one that is not written, would be an
+/// identity that no token proves.
 pub trait Host {
     /// The time since 1970-01-01T00:00:00Z.
     ///
     /// # Errors
-    /// There is no clock, or it is before 1970.
+    /// The clock fails, or its time is before 1970.
     fn now(&self) -> Result<Duration, HostError>;
 
     /// All fields of a list. A name is in lower case.
     ///
     /// # Errors
-    /// The proxy did not hand them out.
+    /// The proxy does not return them.
     fn fields(&self, list: Fields) -> Result<Vec<(String, Vec<u8>)>, HostError>;
 
     /// The first field of this name, if there is one.
@@ -72,31 +72,31 @@ pub trait Host {
     /// The proxy did not say.
     fn field(&self, list: Fields, name: &str) -> Result<Option<Vec<u8>>, HostError>;
 
-    /// Puts one field in the place of all of this name; `None` removes them.
+    /// Replaces all fields of this name by one; `None` removes them.
     ///
     /// # Errors
-    /// The list is what it was.
+    /// The list is unchanged.
     fn set_field(&self, list: Fields, name: &str, value: Option<&[u8]>) -> Result<(), HostError>;
 
-    /// At most `size` bytes of a body, as far as the proxy holds it.
+    /// At most `size` bytes of the part of a body that the proxy holds.
     ///
     /// # Errors
-    /// The proxy did not hand it out.
+    /// The proxy does not return it.
     fn body(&self, body: Body, size: usize) -> Result<Vec<u8>, HostError>;
 
-    /// Puts `content` in the place of the first `size` bytes of a body.
+    /// Replaces the first `size` bytes of a body by `content`.
     ///
     /// # Errors
-    /// The body is what it was.
+    /// The body is unchanged.
     fn set_body(&self, body: Body, size: usize, content: &[u8]) -> Result<(), HostError>;
 
-    /// Answers the request in the proxy's stead. A request with an `Origin` is a browser's.
+    /// Answers the request. With `has_origin` the answer has the headers that a page in a browser needs.
     ///
     /// # Errors
-    /// There is no answer; the request goes no further all the same.
+    /// No answer was sent. The request goes no further.
     fn send(&self, answer: &Answer, has_origin: bool) -> Result<(), HostError>;
 
-    /// Lets a request go on that was paused.
+    /// Lets the paused request go on.
     ///
     /// # Errors
     /// It is still paused.
@@ -108,17 +108,17 @@ pub trait Host {
     /// The proxy did not say.
     fn wait(&self, policy: PolicyIndex) -> Result<Wait, HostError>;
 
-    /// Names the reason for the access log, in the place of one that was named before. A reason that is lost does no
-    /// harm.
+    /// Sets the reason in the access log; the last one counts. A reason that is lost does no harm.
     fn note_reason(&self, code: &str);
 
     /// Records how long signatures took. A figure that is lost does no harm.
     fn record_verification(&self, took: Duration);
 }
 
-/// The header section of a request, read as far as it is needed: a call to the proxy costs about as much as a decision.
+/// The header section of a request, of which only the needed fields are read: a call to the proxy costs about as much
+/// as a decision.
 ///
-/// A decision that was made on it counts only if [`check`](Self::check) says so.
+/// A decision by these headers counts only if [`check`](Self::check) returns no error.
 pub(crate) struct RequestHeaders<'h, H> {
     host: &'h H,
     all: OnceCell<Vec<(String, Vec<u8>)>>,
@@ -126,12 +126,12 @@ pub(crate) struct RequestHeaders<'h, H> {
 }
 
 impl<'h, H: Host> RequestHeaders<'h, H> {
-    /// Asks for each field when it is needed.
+    /// Reads each field when it is needed.
     pub(crate) fn by_name(host: &'h H) -> Self {
         Self { host, all: OnceCell::new(), error: Cell::new(None) }
     }
 
-    /// Asks for all fields at once.
+    /// Reads all fields at once.
     pub(crate) fn whole(host: &'h H) -> Result<Self, HostError> {
         let all = host.fields(Fields::RequestHeaders)?;
         Ok(Self { host, all: OnceCell::from(all), error: Cell::new(None) })
@@ -142,7 +142,7 @@ impl<'h, H: Host> RequestHeaders<'h, H> {
         self.all.get_or_init(|| self.or_note(self.host.fields(Fields::RequestHeaders)))
     }
 
-    /// Whether all that was read was there to be read.
+    /// Whether every call for a field has succeeded.
     ///
     /// # Errors
     /// The call that failed.
@@ -160,7 +160,7 @@ impl<'h, H: Host> RequestHeaders<'h, H> {
 
 impl<H: Host> Request for RequestHeaders<'_, H> {
     fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = Cow<'r, [u8]>> {
-        // Envoy has no more than one of these; it joins fields of the name authorization by commas.
+        // Envoy has one of these fields: it joins several authorization fields with commas.
         let single = ["authorization", ":method", ":path", "origin", "access-control-request-method"];
         let by_name = self.all.get().is_none() && single.contains(&name);
         let all = if by_name { &[] } else { self.all() };

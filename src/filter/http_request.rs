@@ -1,8 +1,8 @@
-//! One request on its way through the proxy, as a machine of `State`s.
+//! One request on its way through the proxy, as a state machine.
 //!
-//! A request claims nothing from its first callback on: the client's own identity headers are removed before anything
-//! is decided, waited for or answered. It goes to Kinto only from a state in which that has been decided. Wherever a
-//! call to the proxy fails, it is answered 500 and goes no further (`HttpRequest::settle`).
+//! The first callback removes the client's own identity headers, before the filter decides, waits or answers. A request
+//! goes to Kinto only from a state in which this was decided. Wherever a call to the proxy fails, the request is
+//! answered 500 and goes no further (`HttpRequest::settle`).
 
 use log::error;
 
@@ -22,14 +22,14 @@ pub struct HttpRequest {
 }
 
 impl HttpRequest {
-    /// A request of which nothing has been seen.
+    /// A request before its first callback.
     #[must_use]
-    #[expect(clippy::new_without_default, reason = "a state that nobody has chosen must not be")]
+    #[expect(clippy::new_without_default, reason = "no state is the default")]
     pub const fn new() -> Self {
         Self { state: State::New }
     }
 
-    /// The header section of the request has come; with `end_of_stream` it is all.
+    /// The headers of the request have come; with `end_of_stream` there is no body.
     pub fn on_headers(&mut self, gate: &Gate, host: &impl Host, end_of_stream: bool) -> Flow {
         let next = match self.take() {
             State::New => take_headers(gate, host, end_of_stream),
@@ -38,7 +38,7 @@ impl HttpRequest {
         self.settle(gate, host, next)
     }
 
-    /// A part of the body has come; the proxy holds `size` bytes. With `end_of_stream` it is all.
+    /// A part of the body has come; the proxy holds `size` bytes. With `end_of_stream` it is the last part.
     pub fn on_body(&mut self, gate: &Gate, host: &impl Host, size: usize, end_of_stream: bool) -> Flow {
         let next = match self.take() {
             State::New => Err(HostError("callback_order")),
@@ -56,7 +56,7 @@ impl HttpRequest {
         self.settle(gate, host, next)
     }
 
-    /// The trailer section of the request has come, which ends the body: no body callback has said so.
+    /// The trailers of the request have come. They end the body; no body callback has `end_of_stream`.
     pub fn on_trailers(&mut self, gate: &Gate, host: &impl Host) -> Flow {
         let state = self.take();
         let list = Fields::RequestTrailers;
@@ -74,7 +74,7 @@ impl HttpRequest {
         self.settle(gate, host, next)
     }
 
-    /// The wait for keys is over: decides with those that are known now.
+    /// The wait for keys is over: decides with the keys that are known now.
     pub fn resume(&mut self, gate: &Gate, host: &impl Host) {
         let next = match self.take() {
             State::AwaitingKeys(At::Headers { end_of_stream, arrived }) => {
@@ -82,7 +82,7 @@ impl HttpRequest {
                     ((_, State::Batch(batch)), Arrived::All) => {
                         decide_body(gate, host, batch, usize::MAX, true)
                     }
-                    // The rest is yet to come, and what has come must stay until then.
+                    // The rest of the body is still to come, and the first part must not go on without it.
                     ((_, State::Batch(batch)), Arrived::Part) => Ok((Flow::Pause, State::Batch(batch))),
                     (next, _) => Ok(next),
                 })
@@ -97,7 +97,8 @@ impl HttpRequest {
         self.settle(gate, host, resumed);
     }
 
-    /// The header section of the answer has come; with `end_of_stream` it is all. It may be Kinto's, or the proxy's own.
+    /// The headers of the answer have come; with `end_of_stream` there is no body. The answer is Kinto's, or the
+    /// proxy's own.
     pub fn on_response_headers(&mut self, gate: &Gate, host: &impl Host, end_of_stream: bool) -> Flow {
         let next = match self.take() {
             State::Splicing(splicer) => check_answer(gate, host, splicer, end_of_stream),
@@ -106,7 +107,7 @@ impl HttpRequest {
         self.settle(gate, host, next)
     }
 
-    /// A part of the answer's body has come; the proxy holds `size` bytes. With `end_of_stream` it is all.
+    /// A part of the answer's body has come; the proxy holds `size` bytes. With `end_of_stream` it is the last part.
     pub fn on_response_body(
         &mut self,
         gate: &Gate,
@@ -121,12 +122,13 @@ impl HttpRequest {
         self.settle(gate, host, next)
     }
 
-    /// The state, which is the safest one until [`settle`](Self::settle) has set the next.
+    /// Takes the state, and leaves `Answered`, from which nothing goes to Kinto, until [`settle`](Self::settle) sets
+    /// the next state.
     fn take(&mut self) -> State {
         std::mem::replace(&mut self.state, State::Answered)
     }
 
-    /// Sets the next state. Where there is none, the client is told so, and nothing of the request goes on.
+    /// Sets the next state. If a call to the proxy has failed, there is none: the client is answered 500.
     fn settle(&mut self, gate: &Gate, host: &impl Host, next: Next) -> Flow {
         let (flow, state) = next.unwrap_or_else(|call| {
             error!("the proxy failed at {call}: the request is answered 500");

@@ -1,4 +1,4 @@
-//! Kinto's answer to a batch of which a part was rejected: read, and completed.
+//! Kinto's answer to a batch of which a part was rejected: the entries of that part are put into it.
 
 use log::error;
 
@@ -10,11 +10,11 @@ use crate::gate::decide::Gate;
 
 use crate::filter::state::{Flow, Next, State, answered};
 
-/// Lets an answer begin into which entries are put, if it is a list that can be read.
+/// Lets the answer begin if entries can be put into it: it is JSON and not encoded.
 pub(super) fn check_answer(gate: &Gate, host: &impl Host, splicer: Splicer, end_of_stream: bool) -> Next {
     let field = |name| host.field(Fields::ResponseHeaders, name);
     if field(":status")?.is_none_or(|status| status != b"200") {
-        // Of the whole batch, as without this filter: it holds no entries.
+        // An error that is about the whole batch has no entries.
         return Ok((Flow::Continue, State::Done));
     }
     let media_type = field("content-type")?.unwrap_or_default();
@@ -46,7 +46,7 @@ pub(super) fn splice_body(
     }
 }
 
-/// Answers that Kinto's answer cannot be read. Where its head has gone on, the proxy cuts it off instead.
+/// Answers 502, since Kinto's answer cannot be read. If its headers have gone on, the proxy cuts it off instead.
 fn unreadable(gate: &Gate, host: &impl Host) -> Next {
     error!("Kinto's answer to a batch cannot be read: the client gets an error in its stead");
     gate.counters().add("batch_answers_unreadable".to_owned(), 1);

@@ -1,4 +1,4 @@
-//! How far a request has come, and what every step towards the next state may do.
+//! The states of a request, and what leads from one to the next.
 
 use log::{debug, info};
 
@@ -13,40 +13,40 @@ use crate::rejection::Rejection;
 /// What the proxy does after a callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
-    /// The headers, or this part of the body, go on.
+    /// It passes the headers, or this part of the body, on.
     Continue,
-    /// They stay, and what comes after them.
+    /// It holds them, and what comes after them.
     Pause,
 }
 
 /// How far a request has come.
 #[derive(Debug)]
 pub(super) enum State {
-    /// Nothing of it has been seen.
+    /// No callback has come.
     New,
-    /// It is not decided yet: it waits for the keys of an issuer.
+    /// It is not decided: it waits for the keys of an issuer.
     AwaitingKeys(At),
-    /// A batch whose headers have been decided and whose body has not come yet.
+    /// It is a batch. Its headers are decided, and its body has not come.
     Batch(Batch),
-    /// It has gone to Kinto, as a batch of which Kinto answers only a part.
+    /// It is a batch that has gone to Kinto in part: entries must be put into Kinto's answer.
     Splicing(Splicer),
-    /// It has gone to Kinto, and nothing is left to do.
+    /// It has gone to Kinto as it was decided, and nothing is left to do.
     Done,
-    /// It has been answered, and never goes to Kinto.
+    /// It was answered, and never goes to Kinto.
     Answered,
 }
 
 /// Where a request waits.
 #[derive(Debug)]
 pub(super) enum At {
-    /// At its headers. `arrived` says what of the body has come since: with Envoy's plugin option
-    /// `allow_on_headers_stop_iteration` the body comes while the headers wait, and is not handed out again.
+    /// At its headers. `arrived` says how much of the body has come since: with Envoy's plugin option
+    /// `allow_on_headers_stop_iteration` the body comes while the headers wait, and no callback repeats it.
     Headers { end_of_stream: bool, arrived: Arrived },
     /// At its body.
     Body { batch: Batch, size: usize },
 }
 
-/// What of a body has come while the headers waited.
+/// How much of a body has come while the headers waited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arrived {
     Nothing,
@@ -57,12 +57,12 @@ pub(super) enum Arrived {
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) outer: BatchRequest,
-    /// Envoy hands out no header once it has passed it on.
+    /// Whether the request has an `Origin` header. Envoy hands out no headers after it has passed them on.
     pub(super) has_origin: bool,
     pub(super) content_length: Option<usize>,
 }
 
-/// A request's next state, and what the proxy does.
+/// The next state of a request and what the proxy does, or the call to the proxy that failed.
 pub(super) type Next = Result<(Flow, State), HostError>;
 
 pub(super) fn refuse(gate: &Gate, host: &impl Host, refusal: Refusal, has_origin: bool) -> Next {
@@ -77,7 +77,7 @@ pub(super) fn answered(host: &impl Host, answer: &Answer, has_origin: bool) -> N
     Ok((Flow::Pause, State::Answered))
 }
 
-/// Counts what becomes of a request, and says why it proved nothing.
+/// Counts the outcome of a request, and logs why it proves nothing.
 pub(super) fn report(gate: &Gate, outcome: &str, rejection: Option<Rejection>) {
     gate.counters().count_decision(outcome, rejection);
     match rejection {

@@ -1,8 +1,7 @@
-//! Tokens whose signature was verified, bounded by number and by bytes.
+//! The cache of verified tokens, with a limit for their number and for their bytes.
 //!
-//! An entry is found by the whole token and says who it is and when it is valid; the times are checked again
-//! at every hit. Tokens that failed are not kept: a flood of them would be a flood of different ones, and
-//! would push good ones out.
+//! An entry is found by the whole token. Its times are checked each time that it is used. Rejected tokens are not kept:
+//! an attacker would send different ones, and they would push the good ones out.
 
 use std::cell::{Cell, RefCell};
 
@@ -10,8 +9,8 @@ use lru::LruCache;
 
 use crate::gate::policy::Verified;
 
-/// Bytes that an entry takes beside its token and its user id: two hash table words, the list's links, the
-/// times, and what the allocator adds. Measured: 176.
+/// Bytes of an entry without its texts: the words in the hash table, the links of the list, the times, and the overhead
+/// of the allocator. Measured.
 const ENTRY_OVERHEAD: usize = 176;
 
 /// Limits of the cache (`tokenCache`).
@@ -49,7 +48,7 @@ impl TokenCache {
         Self { limits, entries, evictions: Cell::new(0) }
     }
 
-    /// What is known of this token; it becomes the last to be forgotten.
+    /// Finds a token, and marks it as most recently used.
     pub(crate) fn find(&self, token: &[u8]) -> Option<Verified> {
         if self.limits.max_entries == 0 {
             return None;
@@ -57,7 +56,7 @@ impl TokenCache {
         self.entries.borrow_mut().by_token.get(token).cloned()
     }
 
-    /// Keeps a verified token and forgets those that were used longest ago, if it must.
+    /// Keeps a verified token. Forgets the least recently used ones if there is no room.
     pub(crate) fn keep(&self, token: &[u8], verified: Verified) {
         let size = entry_size(token, &verified);
         if self.limits.max_entries == 0 || size > self.limits.max_bytes {
@@ -77,14 +76,14 @@ impl TokenCache {
         entries.by_token.put(token.into(), verified);
     }
 
-    /// Forgets all, because the keys have changed.
+    /// Forgets all tokens, because the keys have changed.
     pub(crate) fn clear(&self) {
         let mut entries = self.entries.borrow_mut();
         entries.by_token.clear();
         entries.bytes = 0;
     }
 
-    /// Tokens that were forgotten to make room, since it was last asked.
+    /// Returns how many tokens were forgotten to make room, since the last call.
     pub(crate) fn take_evictions(&self) -> u64 {
         self.evictions.take()
     }
@@ -119,7 +118,7 @@ fn entry_size(token: &[u8], verified: &Verified) -> usize {
     token.len().saturating_add(user_id).saturating_add(texts).saturating_add(ENTRY_OVERHEAD)
 }
 
-/// With the counters of an `Rc` and what the allocator adds.
+/// Bytes of a text with the counters of its `Rc` and the overhead of the allocator.
 fn text_size(text: &str) -> usize {
     text.len().saturating_add(32)
 }

@@ -1,4 +1,4 @@
-//! The validated configuration: its values, and what follows from them. `config` reads it.
+//! The validated configuration: its values, and what follows from them. The folder `config` reads it.
 
 use crate::gate::cache::CacheLimits;
 use crate::gate::on_failure::{Action, OnFailure};
@@ -9,7 +9,7 @@ use crate::request::identity_header::IdentityHeader;
 /// The validated configuration.
 #[derive(Debug)]
 pub struct Config {
-    /// `policies`, or the one that the settings themselves are.
+    /// `policies`, or the one policy that the other settings make.
     pub(crate) policies: Vec<Policy>,
     /// `onMissing`, `onInvalid`, `onKeysUnavailable`, `open` and `unauthorizedUserId`.
     pub(crate) on_failure: OnFailure,
@@ -17,7 +17,7 @@ pub struct Config {
     pub(crate) identity_header: IdentityHeader,
     /// The headers of `claimsToHeaders`, of all policies.
     pub(crate) claim_headers: Vec<IdentityHeader>,
-    /// The usual header, where `userIdHeader` names another. A Kinto that still trusts it must not get the client's.
+    /// The header `userId`, if `userIdHeader` names another: a Kinto that still trusts it must not get a client's.
     pub(crate) usual_header: Option<IdentityHeader>,
     /// `forwardToken`: whether Kinto gets the token too.
     pub(crate) forward_token: bool,
@@ -55,13 +55,13 @@ impl Config {
         [missing, invalid].contains(&Action::Reject) || (fetches && keys_unavailable == Action::Reject)
     }
 
-    /// Whether WSGI would file a header of this name where only this filter may write.
+    /// Whether WSGI files a header of this name under the key of a header that only this filter may write.
     #[must_use]
     pub fn is_ours(&self, name: &str) -> bool {
         self.own_headers().any(|header| header.is_spelled(name))
     }
 
-    /// The headers that no client may write.
+    /// The headers that only this filter may write.
     pub fn own_headers(&self) -> impl Iterator<Item = &IdentityHeader> {
         std::iter::once(&self.identity_header).chain(&self.usual_header).chain(&self.claim_headers)
     }
@@ -77,7 +77,7 @@ pub(crate) struct BatchLimits {
 }
 
 impl Default for BatchLimits {
-    /// A body that fits Envoy's usual buffers, and Kinto's own `batch_max_requests`.
+    /// A body of the size of Envoy's usual buffers, and Kinto's default for `batch_max_requests`.
     fn default() -> Self {
         Self { max_bytes: 1_048_576, max_requests: 25 }
     }

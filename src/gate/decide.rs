@@ -174,8 +174,8 @@ impl Gate {
         unverified_issuer(parsed.payload()).map(Rc::from)
     }
 
-    /// Takes an issuer's key set for a policy; tokens that the old keys verified are forgotten. Returns words on the keys
-    /// of the set that cannot be used.
+    /// Takes an issuer's key set for a policy; tokens that the old keys verified are forgotten. Returns words on the
+    /// keys of the set that cannot be used.
     ///
     /// # Errors
     /// The set has no key that can be used; the known keys stay.

@@ -11,9 +11,9 @@ use crate::token::user_id::UserId;
 pub(crate) enum Action {
     /// Forward as `unauthorizedUserId`, as `kinto_jwt` does.
     UnauthorizedUser,
-    /// Forward as nobody.
+    /// Forward as nobody: without an identity header.
     Anonymous,
-    /// Answer 401 or 503.
+    /// Answer 401, or 503 if keys are unavailable.
     Reject,
     /// Forward as `unauthorizedUserId`; log and count what `reject` would have rejected.
     Report,
@@ -22,17 +22,17 @@ pub(crate) enum Action {
 /// The actions for all causes, and what they need.
 #[derive(Clone, Debug)]
 pub(crate) struct OnFailure {
-    /// `onMissing`
+    /// `onMissing`.
     pub missing: Action,
-    /// `onInvalid`
+    /// `onInvalid`.
     pub invalid: Action,
-    /// `onKeysUnavailable`
+    /// `onKeysUnavailable`.
     pub keys_unavailable: Action,
     /// `open`: paths that need no token.
     pub open: OpenPaths,
     /// `unauthorizedUserId`; `None` is nobody.
     pub unauthorized: Option<UserId>,
-    /// The scheme that a client is told to use (RFC 9110 section 11.6.1).
+    /// The scheme in `WWW-Authenticate` (RFC 9110 section 11.6.1).
     pub challenge: String,
 }
 
@@ -60,19 +60,18 @@ fn is_preflight(request: &impl Request) -> bool {
         && !request.first("access-control-request-method").is_empty()
 }
 
-/// Paths, compared by what they decode to.
+/// A set of paths, which are compared when they are decoded.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenPaths(Vec<Vec<Vec<u8>>>);
 
 impl OpenPaths {
-    /// These paths and no path below them.
-    #[must_use]
+    /// These paths; no path below them.
     pub(crate) fn new(paths: &[String]) -> Self {
         Self(paths.iter().map(|path| normalized(path.as_bytes())).collect())
     }
 
-    /// Whether this `:path` is one of them. At worst a path that Kinto reads in another way is forwarded as
-    /// nobody's.
+    /// Whether this `:path` is one of them. If Kinto reads the path in another way, the worst is that the request is
+    /// forwarded as nobody's.
     fn contains(&self, path: &[u8]) -> bool {
         self.0.contains(&normalized(path))
     }

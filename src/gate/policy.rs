@@ -41,8 +41,8 @@ pub(crate) struct Policy {
     pub(crate) user_id_claim: ClaimName,
     /// `userIdCharset`: the characters that the user id and the claim headers may have.
     pub(crate) charset: Charset,
-    /// `claimsToHeaders`: for each of the configuration's claim headers, the claim that fills it. Headers that only later
-    /// policies fill may be missing at the end.
+    /// `claimsToHeaders`: for each of the configuration's claim headers, the claim that fills it. Headers that only
+    /// later policies fill may be missing at the end.
     pub(crate) header_claims: Vec<Option<ClaimName>>,
 }
 
@@ -170,8 +170,8 @@ impl Policy {
         (!self.header_claims.is_empty()).then(|| self.header_claims.iter().map(text).collect())
     }
 
-    /// Compares media types as RFC 7515 section 4.1.9 says: in any letter case, and `application/` may be left out where no
-    /// other `/` follows.
+    /// Compares media types as RFC 7515 section 4.1.9 says: in any letter case, and `application/` may be left out
+    /// where no other `/` follows.
     fn check_typ(&self, typ: Option<&str>) -> Result<(), Rejection> {
         let Some(expected) = &self.typ else { return Ok(()) };
         let bare = |typ: &str| {

@@ -1,18 +1,17 @@
-//! Envoy's BoringSSL, lent to the module as the foreign function `verify_signature`.
+//! Signature verification by the host: Envoy offers its BoringSSL as the foreign function `verify_signature`.
 //!
-//! Source: `source/extensions/common/wasm/foreign.cc` and `declare_property.proto`'s neighbour
-//! `verify_signature.proto` in Envoy. It verifies RSASSA-PKCS1-v1_5, and ECDSA with signatures in DER; not
-//! RSASSA-PSS and not Ed25519.
+//! Source: `source/extensions/common/wasm/foreign.cc` and `source/extensions/common/wasm/ext/verify_signature.proto` in
+//! Envoy. The function verifies RSASSA-PKCS1-v1_5, and ECDSA with signatures in DER; not RSASSA-PSS and not Ed25519.
 
 use jsonwebtoken::Algorithm;
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 
-/// Calls the host's `verify_signature` with these arguments; `None` when there is no such function, or it
-/// could not read them. The filter hands in the real one, tests their own.
+/// A call of the host's `verify_signature` with encoded arguments. It returns the encoded result; `None` if there is no
+/// such function, or if the function cannot read the arguments.
 pub type HostVerify = fn(arguments: &[u8]) -> Option<Vec<u8>>;
 
-/// A key as the host takes it.
+/// A key in the form that the host takes.
 pub(crate) struct HostKey {
     verify: HostVerify,
     /// The fields of the arguments that are the same in every call: the hash and the key.
@@ -20,7 +19,7 @@ pub(crate) struct HostKey {
     form: Form,
 }
 
-/// How a JWS signature becomes one of the host's.
+/// How a signature of a token is written for the host.
 #[derive(Clone, Copy)]
 enum Form {
     AsItIs,
@@ -28,8 +27,8 @@ enum Form {
     P384,
 }
 
-/// Envoy's `VerifySignatureArguments`; the fields `signature` (3) and `text` (4) are written by hand, so that
-/// neither is copied twice.
+/// The first fields of Envoy's `VerifySignatureArguments`. The fields `signature` (3) and `text` (4) are written by
+/// hand, so that they are copied once.
 #[derive(Message)]
 struct FixedArguments {
     #[prost(string, tag = "1")]
@@ -38,7 +37,7 @@ struct FixedArguments {
     public_key: Vec<u8>,
 }
 
-/// Envoy's `VerifySignatureResult`, without its error text.
+/// Envoy's `VerifySignatureResult`, without the error text.
 #[derive(Message)]
 struct Verdict {
     #[prost(bool, tag = "1")]
@@ -46,18 +45,18 @@ struct Verdict {
 }
 
 impl HostKey {
-    /// Prepares the calls for a key; `None` when the host cannot verify the algorithm, or has shown in a first
-    /// call that it does not.
+    /// Prepares a key. Returns `None` if the host cannot verify the algorithm, or if a first call, with a wrong
+    /// signature, does not fail as it must.
     pub(crate) fn prepare(verify: HostVerify, algorithm: Algorithm, spki_der: &[u8]) -> Option<Self> {
         let (hash, form) = hash_and_form(algorithm)?;
         let fixed = FixedArguments { hash_function: hash.to_owned(), public_key: spki_der.to_vec() };
         let key = Self { verify, fixed: fixed.encode_to_vec(), form };
-        // No key signs this: a host that is to be believed says no.
+        // No key has made this signature: a host that can be believed says no.
         let refused = key.call(b"", b"no signature") == Some(false);
         refused.then_some(key)
     }
 
-    /// The host's verdict on a JWS signature; `None` when it gave none.
+    /// Whether the host says that this key made the signature; `None` if it says nothing.
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Option<bool> {
         // RFC 7518 section 3.4: r || s of the curve's length, each in its range; from_slice checks both.
         match self.form {

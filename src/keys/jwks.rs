@@ -1,4 +1,4 @@
-//! A JWK Set (RFC 7517 section 5) to keys: what can verify a token is used, the rest is named and left out.
+//! From a JWK Set (RFC 7517 section 5) to keys. Keys that can verify a token are used; others are named and left out.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::keys::host::HostVerify;
 use crate::keys::key::Key;
 use crate::keys::pem;
 
-/// No issuer has more, and each costs memory and time in every worker.
+/// The largest number of keys in a set. No issuer has more, and each key costs memory and time in every worker.
 const MAX_KEYS: usize = 100;
 
 /// Where a set comes from.
@@ -23,11 +23,11 @@ const MAX_KEYS: usize = 100;
 pub(crate) enum Origin {
     /// The configuration, which may hold a secret.
     Inline,
-    /// An issuer's address, which anybody can read.
+    /// The address of an issuer, which anybody can read.
     Remote,
 }
 
-/// The usable keys of a set, and words on each that is not.
+/// The keys of a set that can be used, and words on each key that cannot.
 pub(crate) struct KeySet {
     pub(crate) keys: Vec<Key>,
     pub(crate) skipped: Vec<String>,
@@ -54,7 +54,7 @@ impl From<Fault> for Unusable {
 /// Reads a set for tokens of these algorithms.
 ///
 /// # Errors
-/// It is no JWK Set, or has no usable key.
+/// It is not a JWK Set, or has no key that can be used.
 pub(crate) fn parse(
     set: &Value,
     algorithms: &[Algorithm],
@@ -88,7 +88,7 @@ pub(crate) fn parse(
     Ok(set)
 }
 
-/// One key, for each of the algorithms that it may verify; or why it cannot be used.
+/// Prepares one key for each algorithm that it can verify, or says why it cannot be used.
 fn parse_key(
     jwk: &Map<String, Value>,
     algorithms: &[Algorithm],
@@ -179,7 +179,7 @@ impl Kind {
                 .get(name)
                 .and_then(Value::as_str)
                 .ok_or_else(|| Unusable::new(format!("has no {name}")))?;
-            // RFC 7517 asks for base64url without padding, and some issuers pad.
+            // RFC 7517 says base64url without padding, but some issuers write padding.
             let octets = URL_SAFE_NO_PAD.decode(text.trim_end_matches('='));
             octets.map_err(|_| Unusable::new(format!("has a {name} that is not base64url")))
         };
@@ -203,7 +203,7 @@ impl Kind {
     }
 }
 
-/// The key's name, which is public, in a form that is fit for a log.
+/// The `kid` of a key, which is public, for the log.
 fn kid_in_words(jwk: &Value) -> String {
     let kid = jwk.get("kid").and_then(Value::as_str);
     kid.map(|kid| format!(" (kid {:?})", kid.chars().take(64).collect::<String>())).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! The `public_key` setting: what an operator pasted, to a key; or words for what it is instead.
+//! From the setting `public_key` to a key, or to words that say what it is instead.
 
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 use serde::de::IgnoredAny;
@@ -14,10 +14,13 @@ const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
-/// Bits of the smallest RSA modulus (RFC 7518 section 3.3) and of the largest that is worth its time.
+/// Bits of the smallest RSA modulus (RFC 7518 section 3.3), and of the largest: a larger one costs too much time.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
-/// Reads the setting as the key of `algorithm`: a PEM, or the secret of an HS* algorithm.
+/// Reads the setting as a key for `algorithm`: a PEM, or the secret of an HS algorithm.
+///
+/// # Errors
+/// It is not such a key.
 pub(crate) fn parse(text: &str, algorithm: Algorithm) -> Result<DecodingKey, Fault> {
     if algorithm.family() == AlgorithmFamily::Hmac {
         parse_secret(text.as_bytes(), algorithm)
@@ -26,9 +29,12 @@ pub(crate) fn parse(text: &str, algorithm: Algorithm) -> Result<DecodingKey, Fau
     }
 }
 
-/// A secret of RFC 7518 section 3.2, as long as the hash or longer.
+/// Reads a secret, which must be as long as the hash or longer (RFC 7518 section 3.2).
 ///
-/// A key that others may know is none: whoever has the public half would sign tokens with it (CVE-2026-48526).
+/// A public key is not accepted as a secret: everybody who knows it could sign tokens (CVE-2026-48526).
+///
+/// # Errors
+/// The secret is too short, or is a key of another kind.
 pub(crate) fn parse_secret(secret: &[u8], algorithm: Algorithm) -> Result<DecodingKey, Fault> {
     if let Some(kind) = public_kind(secret) {
         return Err(Fault::new(
@@ -56,7 +62,7 @@ pub(crate) fn parse_secret(secret: &[u8], algorithm: Algorithm) -> Result<Decodi
     Ok(DecodingKey::from_secret(secret))
 }
 
-/// What a secret is that must not be one: PEM, SSH or DER keys, and JWKs, which have a public half or are one.
+/// The kind of a key that must not be a secret, because others may know it: a PEM, SSH or DER key, or a JWK.
 fn public_kind(secret: &[u8]) -> Option<&'static str> {
     if SubjectPublicKeyInfoRef::from_der(secret).is_ok()
         || rsa::pkcs1::RsaPublicKeyRef::from_der(secret).is_ok()
@@ -139,7 +145,10 @@ fn parse_spki(der: &[u8], algorithm: Algorithm) -> Result<DecodingKey, Fault> {
     Ok(key)
 }
 
-/// An RSA public key (RFC 8017 appendix A.1.1) of a size that is safe and worth its time.
+/// Reads an RSA public key (RFC 8017 appendix A.1.1).
+///
+/// # Errors
+/// It is not such a key, or its size is not in [`RSA_BITS`].
 pub(crate) fn parse_rsa(der: &[u8], algorithm: Algorithm) -> Result<DecodingKey, Fault> {
     let key = rsa::pkcs1::RsaPublicKeyRef::from_der(der).map_err(|_| not_a_key())?;
     if algorithm.family() != AlgorithmFamily::Rsa {

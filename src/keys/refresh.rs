@@ -30,7 +30,6 @@ pub(crate) struct FetchState {
 
 impl FetchState {
     /// Whether to fetch now. `wanted`: a request has a token that a newer key set might verify.
-    #[must_use]
     pub(crate) fn is_due(&self, remote: &RemoteJwks, wanted: bool, now: u64) -> bool {
         !self.is_fetching(remote, now)
             && (reached(self.next_refresh, remote.refresh, now)
@@ -38,15 +37,14 @@ impl FetchState {
     }
 
     /// Whether a request should wait: a fetch is under way, or may start.
-    #[must_use]
     pub(crate) fn is_worth_waiting(&self, remote: &RemoteJwks, now: u64) -> bool {
         self.is_fetching(remote, now)
             || reached(self.next_refresh, remote.refresh, now)
             || self.may_fetch_on_demand(remote, now)
     }
 
-    /// The state when a worker has started a fetch. Should that worker die, another one may fetch when the lease has ended.
-    #[must_use]
+    /// The state when a worker has started a fetch. Should that worker die, another one may fetch when the lease has
+    /// ended.
     pub(crate) fn started(&self, remote: &RemoteJwks, now: u64) -> Self {
         Self {
             lease_until: now.saturating_add(longest_fetch(remote)),
@@ -57,7 +55,6 @@ impl FetchState {
 
     /// The state after a good answer; `is_new` says that the key set is another than before. `jitter`, from 0 to 1000,
     /// spreads the next fetches of a fleet over a tenth of the refresh time.
-    #[must_use]
     pub(crate) fn succeeded(
         &self,
         remote: &RemoteJwks,
@@ -81,7 +78,6 @@ impl FetchState {
     }
 
     /// The state after a failed fetch. The next attempt comes sooner while there is no key set at all.
-    #[must_use]
     pub(crate) fn failed(&self, remote: &RemoteJwks, now: u64) -> Self {
         let (first, longest) = if self.generation == 0 {
             (FIRST_RETRY, remote.cooldown.max(FIRST_RETRY))

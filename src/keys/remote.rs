@@ -1,37 +1,37 @@
-//! An issuer's key set: where it is, and what of its answers is believed.
+//! The key set of an issuer: where it is, and which answers of the issuer are believed.
 
 use http::Uri;
 use serde_json::Value;
 
 use crate::json;
 
-/// Where an issuer's keys are, and how often they are asked for (`remoteJwks`).
+/// Where the key set of an issuer is, and when it is fetched (`remoteJwks`).
 #[derive(Clone, Debug)]
 pub(crate) struct RemoteJwks {
-    /// What is asked for first.
+    /// What is fetched first.
     pub source: Source,
-    /// The Envoy cluster that leads there.
+    /// The Envoy cluster of the issuer.
     pub cluster: String,
     /// Milliseconds within which the issuer must answer.
     pub timeout: u64,
-    /// Milliseconds after which keys are asked for again.
+    /// Milliseconds until the key set is fetched again.
     pub refresh: u64,
-    /// Milliseconds between two fetches that requests have caused.
+    /// Milliseconds between two fetches that unknown `kid`s cause.
     pub cooldown: u64,
     /// Bytes of the largest answer.
     pub max_bytes: usize,
 }
 
-/// What leads to the keys.
+/// How the key set is found.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
     /// The address of the JWK Set.
     Jwks(Address),
-    /// The issuer's metadata, which says where it is (OpenID Connect Discovery 1.0 section 4).
+    /// The address is in the issuer's metadata (OpenID Connect Discovery 1.0 section 4).
     Discovery {
         /// The address of the metadata.
         metadata: Address,
-        /// What its `issuer` must be.
+        /// The `issuer` that the metadata must name.
         issuer: String,
     },
 }
@@ -48,8 +48,7 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    /// Reads a URI (RFC 3986); `None` if it is not absolute, or names a user.
-    #[must_use]
+    /// Reads a URI (RFC 3986); `None` if it is not absolute, or has a user name.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let uri: Uri = text.parse().ok()?;
         let scheme = uri.scheme_str().filter(|scheme| ["http", "https"].contains(scheme))?;
@@ -61,8 +60,7 @@ impl Address {
         })
     }
 
-    /// Where an issuer's metadata is (OpenID Connect Discovery 1.0 section 4.1).
-    #[must_use]
+    /// The address of an issuer's metadata (OpenID Connect Discovery 1.0 section 4.1).
     pub(crate) fn metadata_of(issuer: &str) -> Option<Self> {
         Self::parse(&format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/')))
     }
@@ -76,16 +74,16 @@ impl std::fmt::Display for RemoteJwks {
     }
 }
 
-/// An answer of the issuer's, as far as it came.
+/// An answer of the issuer.
 #[derive(Debug, Default)]
 pub(crate) struct Fetched {
-    /// The HTTP status; `None` when there was no answer in time.
+    /// The HTTP status; `None` if there was no answer in time.
     pub status: Option<u16>,
-    /// `Cache-Control`
+    /// The value of `Cache-Control`.
     pub cache_control: Vec<u8>,
     /// The size of the body.
     pub size: usize,
-    /// The body; at least as much of it as is allowed.
+    /// The body, up to `maxBytes`.
     pub body: Vec<u8>,
 }
 
@@ -106,7 +104,7 @@ pub(crate) enum FetchFault {
     NotJson,
     /// A JSON object that is no JWK Set, or one without a usable key.
     NoUsableKey,
-    /// Metadata of another issuer, or with a `jwks_uri` on another host.
+    /// The metadata is of another issuer, or its `jwks_uri` is on another host.
     Discovery,
     /// Envoy did not store the key set, so that the other workers cannot read it.
     NotShared,
@@ -114,7 +112,6 @@ pub(crate) enum FetchFault {
 
 impl FetchFault {
     /// A stable name for metrics.
-    #[must_use]
     pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::NoAnswer => "no_answer",
@@ -151,10 +148,10 @@ impl std::fmt::Display for FetchFault {
 }
 
 impl Fetched {
-    /// The JSON object of a good answer.
+    /// The JSON object in the answer.
     ///
     /// # Errors
-    /// Why it is not one.
+    /// The answer is not a good one.
     pub(crate) fn json(&self, max_bytes: usize) -> Result<Value, FetchFault> {
         match self.status {
             None => Err(FetchFault::NoAnswer),
@@ -165,8 +162,7 @@ impl Fetched {
         }
     }
 
-    /// Milliseconds that the answer may be kept, if it says so (RFC 9111 section 5.2.2.1).
-    #[must_use]
+    /// Milliseconds for which the answer may be kept, if it says so (RFC 9111 section 5.2.2.1).
     pub(crate) fn max_age(&self) -> Option<u64> {
         let text = std::str::from_utf8(&self.cache_control).ok()?;
         let seconds = text.split(',').find_map(|directive| {
@@ -177,10 +173,10 @@ impl Fetched {
     }
 }
 
-/// The address of the keys, as an issuer's metadata gives it.
+/// The address of the key set in the metadata of an issuer.
 ///
 /// # Errors
-/// The metadata is another issuer's, or leads to another host: this filter believes the configured one only.
+/// The metadata is of another issuer, or the address is on another host: only the configured issuer is believed.
 pub(crate) fn jwks_address(metadata: &Value, issuer: &str, from: &Address) -> Result<Address, FetchFault> {
     let text = |name| metadata.get(name).and_then(Value::as_str);
     if text("issuer") != Some(issuer) {

@@ -1,4 +1,4 @@
-//! Signature verification in the module, by the crates of RustCrypto and dalek: where Envoy offers none (`host.rs`).
+//! Signature verification in the module, by the crates of RustCrypto and dalek, where the host cannot (`host.rs`).
 //!
 //! A key is parsed once, at load.
 
@@ -11,7 +11,7 @@ use rsa::{Pkcs1v15Sign, Pss, PublicKey as RsaKey};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use spki::EncodePublicKey;
 
-/// A key as the module takes it, for one algorithm (RFC 7518 section 3.1, RFC 8037).
+/// A key in the form that the module's crates take, for one algorithm (RFC 7518 section 3.1, RFC 8037).
 pub(crate) enum ModuleKey {
     Hs256(Hmac<Sha256>),
     Hs384(Hmac<Sha384>),
@@ -40,7 +40,7 @@ impl ModuleKey {
             Algorithm::ES384 => Self::P384(p384::ecdsa::VerifyingKey::from_sec1_bytes(bytes).ok()?),
             Algorithm::EdDSA => {
                 let key = Ed25519Key::from_bytes(bytes.try_into().ok()?).ok()?;
-                // A point of small order: every message would have a signature (RFC 8032 section 5.1.7).
+                // With a point of small order, a signature would fit every message (RFC 8032 section 5.1.7).
                 Self::Ed25519(Some(key).filter(|key| !key.is_weak())?)
             }
             _ => return None,
@@ -64,7 +64,7 @@ impl ModuleKey {
         }
     }
 
-    /// The key as SubjectPublicKeyInfo, which is what the host reads; `None` for what it cannot use.
+    /// The key as SubjectPublicKeyInfo (RFC 5280), which the host reads; `None` for a key that the host cannot use.
     pub(crate) fn to_spki_der(&self) -> Option<Vec<u8>> {
         let document = match self {
             Self::Rsa(key, _) => key.to_public_key_der(),

@@ -1,11 +1,11 @@
-//! Where a request's token may be, and that there is one only.
+//! Where the token of a request may be. A request with two different tokens has none.
 
 use std::borrow::Cow;
 
 use crate::rejection::Rejection;
 use crate::request::Request;
 
-/// A longer token is invalid and is not parsed: no issuer makes one, and parsing costs.
+/// Bytes of the longest token. A longer one is invalid and is not parsed: no issuer makes one, and parsing costs time.
 pub(crate) const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// One place where a token may be.
@@ -15,21 +15,22 @@ pub enum Place {
     Header {
         /// Its name, in lower case.
         name: String,
-        /// The schemes that a token follows (RFC 9110 section 11.4); with none, the token is alone.
+        /// The schemes, one of which stands before the token (RFC 9110 section 11.4). With an empty list the token
+        /// stands alone.
         schemes: Vec<String>,
     },
     /// A cookie of this name (RFC 6265 section 4.2).
     Cookie(String),
-    /// A parameter of this name in the path's query (RFC 6750 section 2.3).
+    /// A parameter of this name in the query of the path (RFC 6750 section 2.3).
     Query(String),
 }
 
-/// What a request holds in a place, or in all of them.
+/// What a request has in one place, or in all places of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Credential<'r> {
-    /// Nothing, or nothing that is meant for this filter: it is Kinto's business.
+    /// Nothing, or something that is meant for Kinto and not for this filter.
     Absent(Rejection),
-    /// Something meant for this filter that cannot be a token.
+    /// Something that is meant for this filter and cannot be a token.
     Invalid(Rejection),
     /// One token, not yet parsed.
     Token(Cow<'r, [u8]>),
@@ -40,19 +41,17 @@ pub(crate) enum Credential<'r> {
 pub(crate) struct Credentials(Vec<Place>);
 
 impl Credentials {
-    /// Tokens in these places.
-    #[must_use]
+    /// Credentials in these places.
     pub(crate) fn new(places: Vec<Place>) -> Self {
         Self(places)
     }
 
     /// The places.
-    #[must_use]
     pub(crate) fn places(&self) -> &[Place] {
         &self.0
     }
 
-    /// Finds the one token of a request, and adds the places where there is something meant for this filter.
+    /// Finds the token of a request. Adds to `used` the places that hold something meant for this filter.
     pub(crate) fn find<'r, 'c: 'r>(
         &'c self,
         request: &'r impl Request,
@@ -84,7 +83,7 @@ impl Credentials {
 }
 
 impl Place {
-    /// The name of the field that holds it, in lower case.
+    /// The name of the field in which the place is, in lower case.
     #[must_use]
     pub fn field(&self) -> &str {
         match self {
@@ -94,7 +93,7 @@ impl Place {
         }
     }
 
-    /// The field's value without the token; `None` when nothing is left of it.
+    /// The value of the field without the token; `None` if nothing is left.
     #[must_use]
     pub fn remove_from(&self, value: &[u8]) -> Option<Vec<u8>> {
         match self {
@@ -113,7 +112,7 @@ impl Place {
         }
     }
 
-    /// Whether there is something in this place that is meant for this filter.
+    /// Whether this place holds something that is meant for this filter.
     pub(crate) fn holds_token(&self, request: &impl Request) -> bool {
         !matches!(self.find(request), Credential::Absent(_))
     }
@@ -125,11 +124,11 @@ impl Place {
                 let fields: Vec<Cow<'_, [u8]>> = request.values("cookie").collect();
                 let cookies = fields.iter().flat_map(|field| cookies(field)).map(cookie);
                 let named = cookies.filter(|(other, _)| *other == name.as_bytes());
-                same(named.map(|(_, value)| value), |value| Some(value.to_vec()))
+                all_equal(named.map(|(_, value)| value), |value| Some(value.to_vec()))
             }
             Self::Query(name) => {
                 let path = request.first(":path");
-                same(parameters(&path).filter(|piece| is_named(piece, name)), decoded_value)
+                all_equal(parameters(&path).filter(|piece| is_named(piece, name)), decoded_value)
             }
         }
     }
@@ -141,12 +140,13 @@ fn find_in_header<'r>(mut values: impl Iterator<Item = Cow<'r, [u8]>>, schemes: 
         return Credential::Invalid(Rejection::MultipleTokens);
     }
     match token_start(&value, schemes) {
-        Ok(start) => one(skip(value, start)),
+        Ok(start) => bare_token(skip(value, start)),
         Err(credential) => credential,
     }
 }
 
-/// Where the token starts: after the scheme and one space; a value with a scheme and no more is empty.
+/// The index at which the token starts: after the scheme and one space. A value that is only a scheme has an empty
+/// token.
 fn token_start(value: &[u8], schemes: &[String]) -> Result<usize, Credential<'static>> {
     if schemes.is_empty() || value.is_empty() {
         return Ok(0);
@@ -156,7 +156,7 @@ fn token_start(value: &[u8], schemes: &[String]) -> Result<usize, Credential<'st
     if ours(scheme) {
         return Ok(value.len().min(scheme.len().saturating_add(1)));
     }
-    // "Basic x,JWT y" is two fields in one, and one of them is meant for this filter.
+    // "Basic x,JWT y" is two fields that a proxy has joined, and one of them is meant for this filter.
     let mut others = value.split(|byte| *byte == b',').skip(1);
     if others.any(|other| ours(split_once(other.trim_ascii_start(), b' ').0)) {
         return Err(Credential::Invalid(Rejection::MultipleTokens));
@@ -164,8 +164,8 @@ fn token_start(value: &[u8], schemes: &[String]) -> Result<usize, Credential<'st
     Err(Credential::Absent(Rejection::ForeignScheme))
 }
 
-/// A value that stands where a token should.
-fn one(value: Cow<'_, [u8]>) -> Credential<'_> {
+/// The credential in a value that consists of a token and nothing else.
+fn bare_token(value: Cow<'_, [u8]>) -> Credential<'_> {
     if value.is_empty() {
         Credential::Absent(Rejection::NoToken)
     } else if value.contains(&b',') {
@@ -178,8 +178,8 @@ fn one(value: Cow<'_, [u8]>) -> Credential<'_> {
     }
 }
 
-/// Values of which there may be several, as long as they are the same once each is decoded.
-fn same<'v>(
+/// The credential in several values, which must be the same when decoded.
+fn all_equal<'v>(
     mut values: impl Iterator<Item = &'v [u8]>,
     decode: impl Fn(&[u8]) -> Option<Vec<u8>>,
 ) -> Credential<'static> {
@@ -188,7 +188,7 @@ fn same<'v>(
     if values.any(|other| other != first && decode(other) != decoded) {
         return Credential::Invalid(Rejection::MultipleTokens);
     }
-    one(Cow::Owned(decoded.unwrap_or_default()))
+    bare_token(Cow::Owned(decoded.unwrap_or_default()))
 }
 
 /// The pieces of a cookie field, each `name=value` as it was written.
@@ -196,7 +196,7 @@ fn cookies(field: &[u8]) -> impl Iterator<Item = &[u8]> {
     field.split(|byte| *byte == b';').map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty())
 }
 
-/// The name and the value of a cookie. WebOb takes white space around `=` (`webob/cookies.py`), which RFC 6265 has not.
+/// The name and the value of a cookie. WebOb accepts white space around `=` (`webob/cookies.py`), RFC 6265 does not.
 fn cookie(pair: &[u8]) -> (&[u8], &[u8]) {
     let (name, value) = split_once(pair, b'=');
     (name.trim_ascii_end(), value.trim_ascii_start())
@@ -207,7 +207,7 @@ fn parameters(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     split_once(path, b'?').1.split(|byte| *byte == b'&')
 }
 
-/// Whether a piece of a query is of this name once both are decoded.
+/// Whether a piece of a query has this name when it is decoded.
 fn is_named(piece: &[u8], name: &str) -> bool {
     let written = split_once(piece, b'=').0;
     if written.iter().any(|byte| matches!(byte, b'%' | b'+')) {
@@ -217,7 +217,7 @@ fn is_named(piece: &[u8], name: &str) -> bool {
     }
 }
 
-/// The value of a piece of a query.
+/// The decoded value of a piece of a query.
 fn decoded_value(piece: &[u8]) -> Option<Vec<u8>> {
     form_urlencoded::parse(piece).next().map(|(_, value)| value.into_owned().into_bytes())
 }

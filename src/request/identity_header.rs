@@ -1,4 +1,4 @@
-//! The header that Kinto trusts, and every spelling that reaches the same place.
+//! The identity header, which Kinto trusts, and every other spelling that WSGI files under the same key.
 
 /// The identity header (`userIdHeader`).
 #[derive(Clone, Debug)]
@@ -8,7 +8,7 @@ pub struct IdentityHeader {
 }
 
 impl IdentityHeader {
-    /// The header of this name, which must be an RFC 9110 token.
+    /// The header of this name, which must be a field name (RFC 9110 section 5.1).
     #[must_use]
     pub fn new(name: String) -> Self {
         Self { key: wsgi_key(&name), name }
@@ -20,9 +20,9 @@ impl IdentityHeader {
         &self.name
     }
 
-    /// Whether no header but the one of this very name is filed under its key.
+    /// Whether there is no other spelling: no header with another name is filed under the same key.
     ///
-    /// A name is ASCII by the time that Envoy hands it over, so only `-` and `_` make others.
+    /// Envoy hands over names in ASCII only, so other spellings come from `-` and `_` alone.
     #[must_use]
     pub fn has_one_spelling(&self) -> bool {
         !self.key.contains('_')
@@ -45,10 +45,10 @@ pub(crate) fn same_key(name: &str, key: &str) -> bool {
     }
 }
 
-/// The name under which WSGI files a header, without its `HTTP_` (PEP 3333; Python's `upper`, `-` to `_`).
+/// The key under which WSGI files a header, without `HTTP_` (PEP 3333): in capitals, with `_` for `-`.
 ///
-/// Rust's `to_uppercase` is Unicode's full mapping, as Python's is: a dotless `ı` becomes `I`, a long `ſ`
-/// becomes `S`, `ß` becomes `SS`.
+/// Rust's `to_uppercase` maps all of Unicode as Python's `upper` does: a dotless `ı` becomes `I`, a long `ſ` becomes
+/// `S`, `ß` becomes `SS`.
 pub(crate) fn wsgi_key(name: &str) -> String {
     name.to_uppercase().replace('-', "_")
 }
@@ -60,7 +60,7 @@ fn fold_ascii(byte: u8) -> u8 {
     }
 }
 
-/// Whether a name is a token (RFC 9110 section 5.6.2), the only thing that a field name can be.
+/// Whether a text can be the name of a header field (RFC 9110 section 5.1).
 pub(crate) fn is_field_name(name: &str) -> bool {
     !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))

@@ -1,8 +1,8 @@
-//! The name of a claim, as an operator writes it.
+//! The name of a claim, as the operator writes it.
 
 use serde_json::Value;
 
-/// A claim of this literal name, or else, when it starts with `/`, an RFC 6901 pointer.
+/// The name of a claim: the claim of this literal name, or else, if the name starts with `/`, an RFC 6901 pointer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimName(String);
 
@@ -13,10 +13,10 @@ impl ClaimName {
         Self(name)
     }
 
-    /// Its value in these claims.
+    /// The value of the claim in these claims.
     pub(crate) fn find<'c>(&self, claims: &'c Value) -> Option<&'c Value> {
         claims.get(&self.0).or_else(|| {
-            // RFC 6901 also has the pointer "", the whole document: no claim.
+            // The pointer "" of RFC 6901 is the whole document, which is not a claim.
             self.0.starts_with('/').then(|| claims.pointer(&self.0)).flatten()
         })
     }

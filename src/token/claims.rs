@@ -1,4 +1,5 @@
-//! The claim rules of RFC 7519, with strict types and the time as an argument.
+//! The claims of a token, and the rules that they must follow (RFC 7519), with strict types and the time as an
+//! argument.
 
 use serde_json::{Number, Value};
 
@@ -15,15 +16,15 @@ pub(crate) type NumericDate = u64;
 #[derive(Debug)]
 pub(crate) struct Claims(Value);
 
-/// Claims that the rules have admitted, the only ones that a user id is taken from. (Or that no rule was asked about, with
-/// `verifyToken: false`.)
+/// Claims that the rules have admitted. A user id is taken from these only. (With `verifyToken: false` there are no
+/// rules.)
 #[derive(Debug)]
 pub struct Admitted {
     claims: Value,
     validity: Validity,
 }
 
-/// When claims are valid: what must be checked again each time that they are used.
+/// The times at which claims are valid, to be checked each time that they are used.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Validity {
     iat: Option<NumericDate>,
@@ -38,25 +39,25 @@ impl Claims {
     }
 }
 
-/// The `iss` that a token claims, nothing verified: it chooses the policy that verifies it, and no more.
+/// The `iss` of a token that was not verified. It may choose the policy that verifies the token, and nothing else.
 pub(crate) fn unverified_issuer(payload: &[u8]) -> Option<String> {
     Some(json::parse_object(payload).ok()?.get("iss")?.as_str()?.to_owned())
 }
 
 impl Issuers {
-    /// Tokens of any of these issuers; of whatever issuer if there is no list.
+    /// Any of these issuers; every issuer if there is no list.
     pub(crate) fn new(issuers: Option<Vec<String>>) -> Self {
         Self(issuers)
     }
 
-    /// Whether a token of this `iss` is meant.
+    /// Whether a token with this `iss` is from one of them.
     pub(crate) fn include(&self, iss: Option<&str>) -> bool {
         self.0.as_ref().is_none_or(|issuers| issuers.iter().any(|issuer| Some(issuer.as_str()) == iss))
     }
 }
 
 impl Admitted {
-    /// Reads the payload of a token that nothing was asked of (`verifyToken: false`).
+    /// Reads the payload of a token that is not verified (`verifyToken: false`).
     ///
     /// # Errors
     /// It is not a JSON object.
@@ -81,24 +82,24 @@ impl Validity {
     }
 }
 
-/// Whose tokens these are (`issuer`).
+/// The issuers of a policy's tokens (`issuer`).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Issuers(Option<Vec<String>>);
 
-/// What claims must say to be admitted.
+/// The rules that claims must follow.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
-    /// Seconds by which `exp`, `nbf` and `iat` may be off.
+    /// `leeway`: seconds by which `exp`, `nbf` and `iat` may differ from the clock.
     pub leeway: u64,
-    /// The audiences this service is, any of which will do; `None` admits only tokens that are for nobody.
+    /// `audience`: a token must name one of these. With `None` a token must not name any.
     pub audience: Option<Vec<String>>,
-    /// `requireExp`: whether a token must expire at all.
+    /// `requireExp`: whether a token must have `exp`.
     pub require_exp: bool,
     /// `maxLifetimeSeconds`: the longest time from `iat`, or else `nbf`, to `exp`.
     pub max_lifetime: Option<u64>,
-    /// `requiredClaims`: claims and the values of which each must have one.
+    /// `requiredClaims`: claims, and for each the values of which it must have one.
     pub required_claims: Vec<(ClaimName, Vec<Value>)>,
-    /// `requiredScopes`: scopes that a token must have, all of them.
+    /// `requiredScopes`: a token must have all of these scopes.
     pub required_scopes: Vec<String>,
 }
 
@@ -127,7 +128,7 @@ impl Rules {
         Ok(Admitted { claims, validity })
     }
 
-    /// Checks the times of claims. They pass, so they are checked again at each use.
+    /// Checks the times of claims against the time `now`: at each use, since time passes.
     pub(crate) fn check_times(&self, validity: Validity, now: NumericDate) -> Result<(), Rejection> {
         let latest_start = now.saturating_add(self.leeway);
         if validity.iat.is_some_and(|iat| iat > latest_start) {
@@ -188,8 +189,8 @@ impl Rules {
     }
 }
 
-/// The scopes of a token: `scope` (RFC 8693 section 4.2), or `scp`, as Entra and Okta write it; text with
-/// spaces, or a list.
+/// The scopes of a token: in `scope` (RFC 8693 section 4.2) or in `scp` (Entra, Okta), as text with spaces or as a
+/// list.
 fn scopes(claims: &Value) -> Vec<&str> {
     let granted = ["scope", "scp"].into_iter().filter_map(|name| claims.get(name));
     granted
@@ -201,7 +202,7 @@ fn scopes(claims: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// Whether `kinto_jwt` (Python) takes this `aud` for no audience at all.
+/// Whether `kinto_jwt` reads this `aud` as no audience: Python calls the value false.
 fn is_empty(aud: &Value) -> bool {
     match aud {
         Value::Null => true,
@@ -222,7 +223,7 @@ fn numeric_date(claim: Option<&Value>) -> Result<Option<NumericDate>, Rejection>
     claim.as_number().and_then(whole_seconds).map(Some).ok_or(Rejection::NotNumericDate)
 }
 
-/// A fraction of a second is cut off, as `kinto_jwt` does (PyJWT's `int`).
+/// Cuts off a fraction of a second, as `kinto_jwt` does (`int` in PyJWT).
 fn whole_seconds(number: &Number) -> Option<NumericDate> {
     number.as_u64().or_else(|| {
         let seconds = number.as_f64().filter(|seconds| seconds.is_finite() && !seconds.is_sign_negative())?;

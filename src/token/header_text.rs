@@ -1,18 +1,18 @@
 //! The value of a claim as text that a header carries exactly, or not at all.
 //!
 //! A WSGI server reads the bytes of a header as latin-1 (PEP 3333), and some servers read only ASCII. HTTP trims white
-//! space at both ends (RFC 9110 section 5.5). A value that would be changed on the way is not carried; it is never altered
-//! here.
+//! space at both ends (RFC 9110 section 5.5). A value that would be changed on the way is not carried; it is never
+//! altered here.
 
 use std::borrow::Cow;
 use std::rc::Rc;
 
 use serde_json::Value;
 
-/// The characters that the WSGI server behind Envoy reads in a header as they were sent (`userIdCharset`).
+/// The characters that the WSGI server behind Envoy reads unchanged in a header (`userIdCharset`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Charset {
-    /// Up to U+007F: every server. Granian hands a value with any other byte to Kinto as the empty text.
+    /// Up to U+007F: every server. Granian gives Kinto an empty text for a value with any other byte.
     #[default]
     Ascii,
     /// Up to U+00FF, in latin-1: waitress, gunicorn and uWSGI.
@@ -36,9 +36,10 @@ pub(crate) enum NotCarried {
     NotLatin1,
 }
 
-/// Text that arrives as it was sent.
+/// Text that reaches Kinto as it is here.
 ///
-/// Never empty, no character beyond the [`Charset`], no control character, no outer white space.
+/// It is not empty, and has no character outside of the [`Charset`], no control character and no white space at either
+/// end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderText(Rc<str>);
 

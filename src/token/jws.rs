@@ -1,4 +1,4 @@
-//! A token in parts: JWS Compact Serialization (RFC 7515 section 3.1), nothing verified yet.
+//! The parts of a token: JWS Compact Serialization (RFC 7515 section 3.1). Nothing is verified here.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,9 +10,9 @@ use serde_json::Value;
 use crate::json;
 use crate::rejection::Rejection;
 
-/// A well-formed compact JWS that no key has been tried on.
+/// A well-formed token whose signature was not verified.
 ///
-/// `jwk`, `jku`, `x5u` and `x5c` are not here: a key never comes from the token that it is to verify.
+/// `jwk`, `jku`, `x5u` and `x5c` are not read: a key never comes from the token that it verifies.
 #[derive(Debug)]
 pub struct Token<'t> {
     header: Rc<Value>,
@@ -22,12 +22,15 @@ pub struct Token<'t> {
 }
 
 impl<'t> Token<'t> {
-    /// Takes a token apart and refuses what RFC 7515 or this filter does not know how to trust.
+    /// Reads the parts of a token.
+    ///
+    /// # Errors
+    /// It is not a compact JWS, or its header asks for an extension that this filter does not have.
     pub fn parse(token: &'t [u8]) -> Result<Self, Rejection> {
         Self::parse_with(token, &LastHeader::default())
     }
 
-    /// Does the same, and does not parse a header again that is the last one to the byte.
+    /// Reads the parts of a token, and takes the header from `last` if that has the same bytes.
     pub(crate) fn parse_with(token: &'t [u8], last: &LastHeader) -> Result<Self, Rejection> {
         let mut parts = token.split(|byte| *byte == b'.');
         let (Some(header), Some(payload), Some(signature), None) =
@@ -69,7 +72,7 @@ impl<'t> Token<'t> {
         self.signing_input
     }
 
-    /// The decoded payload. To be trusted only once the signature is verified.
+    /// The decoded payload. Nothing in it is true before the signature is verified.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.payload
@@ -82,7 +85,7 @@ impl<'t> Token<'t> {
     }
 }
 
-/// The header that was parsed last: an issuer writes the same one into every token.
+/// The header that was parsed last. An issuer writes the same header into all its tokens, so it is parsed once.
 #[derive(Debug, Default)]
 pub(crate) struct LastHeader(RefCell<Option<KnownHeader>>);
 
@@ -117,7 +120,8 @@ fn parse_header(header: &[u8]) -> Result<Value, Rejection> {
     Ok(header)
 }
 
-/// Without padding, without other characters, and with the unused bits zero: one text for one value.
+/// Decodes base64url without padding, without other characters, and with unused bits that are zero, so that no two
+/// texts have the same value.
 fn decode(part: &[u8]) -> Result<Vec<u8>, Rejection> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| Rejection::NotBase64Url)
 }

@@ -1,4 +1,12 @@
-//! From the bytes of a token to a user id, in reading order: [`jws`], [`claims`], [`user_id`].
+//! From the bytes of a token to a user id.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `jws.rs` | the three parts of a token |
+//! | `claims.rs` | its claims, and the rules that they must follow |
+//! | `claim_name.rs` | how the operator names a claim |
+//! | `user_id.rs` | the claim that is the user id |
+//! | `header_text.rs` | text that a header carries exactly |
 
 pub(crate) mod claim_name;
 pub(crate) mod claims;

@@ -1,4 +1,4 @@
-//! The user id: what Kinto will read after `kinto_jwt:`.
+//! The user id: what Kinto puts after `kinto_jwt:`.
 
 use std::borrow::Cow;
 
@@ -9,17 +9,23 @@ use crate::token::claim_name::ClaimName;
 use crate::token::claims::Admitted;
 use crate::token::header_text::{Charset, HeaderText, NotCarried};
 
-/// Who a request is. An altered id would be another user, so it is carried exactly or not at all.
+/// A user id. An altered user id would be another user, so a header carries it exactly, or the token is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserId(HeaderText);
 
 impl UserId {
-    /// The user id of admitted claims, or why a header cannot carry it.
+    /// The user id in admitted claims.
+    ///
+    /// # Errors
+    /// There is no claim of this name, or a header cannot carry its value exactly.
     pub fn from_claims(claims: &Admitted, name: &ClaimName, charset: Charset) -> Result<Self, Rejection> {
         Self::from_value(name.find(claims.object()).ok_or(Rejection::NoUserIdClaim)?, charset)
     }
 
-    /// A user id of the operator's (`unauthorizedUserId`).
+    /// A user id from the configuration (`unauthorizedUserId`).
+    ///
+    /// # Errors
+    /// A header cannot carry the value exactly.
     pub fn from_value(value: &Value, charset: Charset) -> Result<Self, Rejection> {
         Ok(Self(HeaderText::from_value(value, charset)?))
     }

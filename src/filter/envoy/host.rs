@@ -1,4 +1,4 @@
-//! The host's services, in the core's terms.
+//! Envoy's calls, in the terms of the filter.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -10,16 +10,16 @@ use crate::filter::envoy::metrics::record_verification;
 use crate::filter::host::{Body, Fields, Host, HostError, Wait};
 use crate::gate::policy::PolicyIndex;
 
-/// Envoy, at the request of the context that is at work.
+/// Envoy's calls about the request of the current context.
 ///
-/// The SDK (0.2.5) panics at most errors, which takes the worker's VM down and so is closed too; what it returns is not
-/// dropped here.
+/// The SDK (0.2.5) panics at most errors: the VM goes down and lets nothing through. The errors that it returns are all
+/// passed on here.
 pub(super) struct Envoy<'w> {
     wait: &'w dyn Fn(PolicyIndex) -> Result<Wait, HostError>,
 }
 
 impl<'w> Envoy<'w> {
-    /// `wait` gives the request a place in the waiting room of a policy.
+    /// `wait` puts the request into the waiting room.
     pub(super) fn new(wait: &'w dyn Fn(PolicyIndex) -> Result<Wait, HostError>) -> Self {
         Self { wait }
     }
@@ -51,7 +51,7 @@ impl Host for Envoy<'_> {
         hostcalls::set_buffer(buffer(body), 0, size, content).map_err(|_| HostError("set_body"))
     }
 
-    /// Envoy itself leaves the body out for HEAD.
+    /// For HEAD, Envoy leaves the body out.
     fn send(&self, answer: &Answer, has_origin: bool) -> Result<(), HostError> {
         let (status, headers) = (u32::from(answer.status), answer.headers(has_origin));
         hostcalls::send_http_response(status, headers, Some(answer.body.as_bytes()))
@@ -66,7 +66,7 @@ impl Host for Envoy<'_> {
         (self.wait)(policy)
     }
 
-    /// The log reads it as `%FILTER_STATE(wasm.kinto_jwt_reason:PLAIN)%`.
+    /// The access log reads the reason as `%FILTER_STATE(wasm.kinto_jwt_reason:PLAIN)%`.
     fn note_reason(&self, code: &str) {
         // A reason that is lost does no harm.
         let _ = hostcalls::set_property(vec!["kinto_jwt_reason"], Some(code.as_bytes()));
@@ -92,13 +92,13 @@ fn buffer(body: Body) -> BufferType {
     }
 }
 
-/// Envoy's foreign function of this name.
+/// Calls Envoy's foreign function of this name.
 pub(super) fn verify_signature(arguments: &[u8]) -> Option<Vec<u8>> {
-    // An empty answer is protobuf for a false one.
+    // Protobuf encodes a result that is false as no bytes.
     hostcalls::call_foreign_function("verify_signature", Some(arguments)).ok().map(Option::unwrap_or_default)
 }
 
-/// A clock that fails, or is before 1970, would make tokens valid that have expired.
+/// The time since 1970. If a clock that fails were read as 1970, tokens that have expired would be valid.
 fn since_1970() -> Result<Duration, HostError> {
     let now = hostcalls::get_current_time().ok().and_then(|now| now.duration_since(UNIX_EPOCH).ok());
     now.filter(|now| !now.is_zero()).ok_or(HostError("clock"))

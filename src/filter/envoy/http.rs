@@ -1,4 +1,4 @@
-//! One request in Envoy: its callbacks.
+//! Envoy's callbacks of one request.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -24,8 +24,8 @@ impl Filter {
         Self { worker, context, request: Rc::new(RefCell::new(HttpRequest::new())) }
     }
 
-    /// Hands a callback to the request. Envoy runs what a callback asks for when the callback has returned, so that none
-    /// comes while another is at work.
+    /// Hands a callback to the request. No callback comes during another one: Envoy does what a callback asks for after
+    /// the callback has returned.
     fn act(&self, callback: impl FnOnce(&mut HttpRequest, &Envoy<'_>) -> Flow) -> Action {
         let wait = |policy| self.worker.wait(policy, self.context, &self.request);
         match callback(&mut self.request.borrow_mut(), &Envoy::new(&wait)) {

@@ -195,7 +195,8 @@ impl Issuer {
                 // Otherwise the other workers would look for a set that is not there.
                 return self.end(gate, Err(FetchFault::NotShared), now);
             }
-            // A worker may still read the current set, and none reads the set before. A set that stays costs memory only.
+            // A worker may still read the current set, and none reads the set before. A set that stays costs memory
+            // only.
             let old = self.key_set_name(self.state.generation.saturating_sub(1));
             let _ = hostcalls::set_shared_data(&old, Some(b""), None);
         }
@@ -254,8 +255,8 @@ impl Issuer {
     }
 }
 
-/// A name for what is shared, made of all settings that it depends on. Configurations with the same settings share it, so
-/// that a reload does not fetch the keys again.
+/// A name for what is shared, made of all settings that it depends on. Configurations with the same settings share it,
+/// so that a reload does not fetch the keys again.
 fn shared_name(policy: &Policy, remote: &RemoteJwks) -> String {
     let (kind, address, issuer) = match &remote.source {
         Source::Jwks(address) => ("jwks", address, ""),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
 
-/// Envoy's statistics, under `wasmcustom.kinto_jwt.`: the ids of some dozens of names.
+/// The ids of the statistics that were defined, by name. Envoy shows them under `wasmcustom.kinto_jwt.`.
 #[derive(Default)]
 pub(super) struct Metrics(Vec<(String, u32)>);
 

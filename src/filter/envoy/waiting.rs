@@ -8,12 +8,12 @@ use proxy_wasm::hostcalls;
 use crate::filter::http_request::HttpRequest;
 use crate::gate::policy::PolicyIndex;
 
-/// Requests of one worker that may wait at once. A place is a few words, and Envoy holds much more for each request, so
-/// that no stranger can fill the room before Envoy itself is full.
+/// The largest number of requests of one worker that wait at once. A place takes a few words, and Envoy holds much more
+/// memory for each request: Envoy reaches its own limits before a client can fill the room.
 const MAX_WAITING: usize = 16_384;
 
-/// Requests that are decided on in one callback when their wait is over. Envoy lets each go on inside the callbacks of
-/// the one before, so that many at once would be more than V8's stack holds.
+/// The largest number of requests that are resumed in one callback. Envoy continues each request inside the call for
+/// the one before, so that too many at once overflow V8's stack.
 const RESUMED_AT_ONCE: usize = 32;
 
 /// A request that waits for an issuer's keys.
@@ -22,20 +22,20 @@ pub(super) struct Waiting {
     pub(super) policy: PolicyIndex,
     /// The context of the request.
     pub(super) context: u32,
-    /// The client may go, and the request with it.
+    /// The request; it is gone if its client is gone.
     pub(super) request: Weak<RefCell<HttpRequest>>,
-    /// How many fetches had ended when it began to wait.
+    /// How many fetches had ended when the request began to wait.
     pub(super) finished: u64,
-    /// The end of its wait, in milliseconds since 1970.
+    /// The end of the wait, in milliseconds since 1970.
     pub(super) until: u64,
 }
 
-/// Those that wait, in the order in which they came.
+/// The requests that wait, in the order in which they came.
 #[derive(Default)]
 pub(super) struct WaitingRoom(RefCell<Vec<Waiting>>);
 
 impl WaitingRoom {
-    /// Gives a request a place; says whether there was one.
+    /// Adds a request. Returns whether there was room.
     pub(super) fn add(&self, waiting: Waiting) -> bool {
         let mut places = self.0.borrow_mut();
         let has_room = places.len() < MAX_WAITING;
@@ -49,7 +49,7 @@ impl WaitingRoom {
         self.0.borrow().is_empty()
     }
 
-    /// Takes out those whose wait is over, but not too many. Says whether there are more.
+    /// Takes out requests whose wait is over, up to [`RESUMED_AT_ONCE`]. Says whether there are more.
     pub(super) fn take_some(&self, is_over: impl Fn(&Waiting) -> bool) -> (Vec<Waiting>, bool) {
         let (mut over, mut still, mut more) = (Vec::new(), Vec::new(), false);
         for waiting in self.0.take() {
@@ -67,10 +67,10 @@ impl WaitingRoom {
 }
 
 impl Waiting {
-    /// The request, if its client is still there, with Envoy at work on it.
+    /// Makes the context of the request the current one, and returns the request; `None` if its client is gone.
     pub(super) fn enter(&self) -> Option<Rc<RefCell<HttpRequest>>> {
         let request = self.request.upgrade()?;
-        // Without its context the request cannot go on: it stays paused until Envoy times it out.
+        // If this fails, the request stays paused until Envoy times it out.
         hostcalls::set_effective_context(self.context).ok()?;
         Some(request)
     }

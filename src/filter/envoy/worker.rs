@@ -1,7 +1,4 @@
 //! What the requests of one configuration share in one worker.
-//!
-//! A worker is one thread, and Envoy runs one callback at a time: no two borrows of one `RefCell` can meet. One that
-//! fails all the same is a fault of this filter. It panics, which takes the VM down and lets nothing through.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -125,8 +122,8 @@ impl Worker {
         self.issuers.iter().find(|(of, _)| *of == policy).map(|(_, issuer)| issuer)
     }
 
-    /// Decides on some of the requests whose wait is over, the oldest first, each in its own context. Says whether there
-    /// are more.
+    /// Decides on some of the requests whose wait is over, the oldest first, each in its own context. Says whether
+    /// there are more.
     fn resume_waiting(&self, now: u64) -> bool {
         let is_over = |waiting: &Waiting| {
             let issuer = self.issuer(waiting.policy);
