@@ -1,7 +1,7 @@
 //! The decision table: every rule of who a request is, as one list of requests and answers.
 //!
 //! It runs natively at a fixed time, through the real Envoy to the real Kinto, and against the real
-//! `kinto_jwt`; `differs` names the entry of the README's list where `kinto_jwt` answers otherwise.
+//! `kinto_jwt`; `differs` names the entry of docs/kinto_jwt.md where `kinto_jwt` answers otherwise.
 
 use std::borrow::Cow;
 
