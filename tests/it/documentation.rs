@@ -1,69 +1,307 @@
-//! The README's examples are parts of files that other tests load, its links lead somewhere.
+//! What the README and the pages of `docs/` say is true of the parser, of the code and of the files that they name.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use kinto_jwt_filter::parse_config;
+use serde_json::{Value, json};
 
-use crate::servers::project;
+use crate::servers::{demo_config, made, manager, project, wasm};
+use crate::tokens::public_key;
 
 fn read(path: &str) -> String {
     fs::read_to_string(project(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
-/// The fenced blocks of this language in the README.
-fn blocks(language: &str) -> Vec<String> {
-    let (readme, fence) = (read("README.md"), format!("```{language}\n"));
-    readme.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
+/// The pages of the book.
+fn book() -> Vec<String> {
+    let files = fs::read_dir(project("docs")).unwrap().map(|file| file.unwrap().file_name());
+    let pages =
+        files.map(|name| format!("docs/{}", name.to_str().unwrap())).filter(|name| name.ends_with(".md"));
+    pages.collect()
+}
+
+/// All pages.
+fn pages() -> Vec<String> {
+    let others = ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "benches/README.md"];
+    others.map(str::to_owned).into_iter().chain(book()).collect()
+}
+
+/// The text outside of fenced blocks, and the blocks, each with its language.
+fn split_fences(text: &str) -> (String, Vec<(String, String)>) {
+    let (mut outside, mut blocks) = (String::new(), Vec::new());
+    for (number, part) in text.split("```").enumerate() {
+        if number % 2 == 0 {
+            outside += part;
+        } else {
+            let (language, block) = part.split_once('\n').unwrap();
+            blocks.push((language.to_owned(), block.to_owned()));
+        }
+    }
+    (outside, blocks)
+}
+
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let blocks = split_fences(&read(page)).1.into_iter();
+    blocks.filter(|(other, _)| other == language).map(|(_, block)| block).collect()
+}
+
+/// The part of a page below this heading, to the next heading of the same level.
+fn section(page: &str, heading: &str) -> String {
+    let text = read(page);
+    let after =
+        text.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("{page}: {heading}")).1;
+    after.split("\n## ").next().unwrap().to_owned()
+}
+
+/// The names in backticks that the rows of a table begin with.
+fn rows(section: &str) -> BTreeSet<String> {
+    section.lines().filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned())).collect()
 }
 
 fn dedented(text: &str) -> String {
     text.lines().map(|line| format!("{}\n", line.trim_start())).collect()
 }
 
-#[test]
-fn every_example_is_part_of_a_file() {
-    let settings = fs::read_dir(project("envoy/settings")).unwrap().map(|file| file.unwrap().path());
-    let settings = settings.map(|file| fs::read_to_string(file).unwrap());
-    let yaml: Vec<String> = settings.chain([read("envoy/envoy.yaml")]).map(|text| dedented(&text)).collect();
-    for block in blocks("yaml") {
-        assert!(yaml.iter().any(|text| text.contains(&dedented(&block))), "in no file:\n{block}");
+fn yaml(text: &str) -> Value {
+    serde_yaml_ng::from_str(text).unwrap_or_else(|e| panic!("{e}:\n{text}"))
+}
+
+/// Settings of an example, completed with a key if it has none.
+fn completed(mut settings: Value) -> Value {
+    let own = settings.as_object_mut().unwrap();
+    if !["public_key", "jwks", "remoteJwks"].iter().any(|name| own.contains_key(*name)) {
+        own.insert("public_key".into(), json!(public_key("rsa")));
     }
+    settings
+}
+
+/// What the parser makes of settings.
+fn parsed(settings: &Value) -> Result<String, String> {
+    let config = parse_config(settings.to_string().as_bytes(), None);
+    config.map(|config| format!("{config:?}")).map_err(|error| error.to_string())
+}
+
+/// Each part of the page of settings that begins with the name of one, of this level or deeper, with its name.
+fn settings_sections(levels: &[&str]) -> Vec<(String, String)> {
+    let text = read("docs/settings.md");
+    let mut found: Vec<(String, String)> = Vec::new();
+    let mut fenced = false;
+    let mut inside = false;
+    for line in text.lines() {
+        fenced ^= line.starts_with("```");
+        let heading = (!fenced).then(|| line.split_once(' ')).flatten();
+        let heading = heading.filter(|(marks, _)| !marks.is_empty() && marks.chars().all(|c| c == '#'));
+        match heading {
+            Some((level, name)) if levels.contains(&level) => {
+                inside = name.starts_with('`');
+                if inside {
+                    found.push((name.trim_matches('`').to_owned(), String::new()));
+                }
+            }
+            Some((level, _)) if level.len() < 3 => inside = false,
+            _ if inside => found.last_mut().unwrap().1 += &format!("{line}\n"),
+            _ => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn each_setting_has_a_section_in_the_order_of_the_parser() {
+    let error = parse_config(br#"{"x":1}"#, None).unwrap_err().to_string();
+    let known = error.rsplit_once("the settings are ").unwrap().1;
+    let sections = settings_sections(&["##"]);
+    let names: Vec<&str> = sections.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, known.split(", ").collect::<Vec<_>>());
+    for (name, text) in settings_sections(&["##", "###"]) {
+        assert!(text.contains("\nType: ") && text.contains(" Since 0.1.0.\n"), "{name}: type, since when");
+    }
+    for (name, text) in sections {
+        assert!(text.contains(" Default: ") && text.contains("```yaml\n"), "{name}: default, example");
+    }
+}
+
+#[test]
+fn each_documented_default_is_the_parsers() {
+    let remote = json!({"uri": "https://issuer.example/keys", "cluster": "issuer"});
+    let discovery = json!({"discovery": true, "cluster": "issuer"});
+    let minimal = [
+        json!({"public_key": public_key("rsa")}),
+        json!({"remoteJwks": remote}),
+        json!({"remoteJwks": discovery, "issuer": "https://issuer.example"}),
+    ];
+    let mut count = 0;
+    for (name, text) in settings_sections(&["##", "###"]) {
+        let Some(default) = text.split_once("Default: ").map(|(_, rest)| rest) else { continue };
+        let value = match default.strip_prefix('`') {
+            Some(rest) => yaml(rest.split_once("`.").unwrap().0),
+            None => Some(Value::Null).filter(|_| default.starts_with("none.")).expect(&name),
+        };
+        let mut fits = false;
+        for settings in &minimal {
+            let mut written_out = settings.clone();
+            match name.split_once('.') {
+                Some((parent, member)) => written_out[parent][member] = value.clone(),
+                None => written_out[&name] = value.clone(),
+            }
+            if let Ok(config) = parsed(&written_out) {
+                assert_eq!(config, parsed(settings).unwrap(), "{name}: the default is not {value}");
+                fits = true;
+            }
+        }
+        assert!(fits, "{name}: {value} cannot be written");
+        count += 1;
+    }
+    assert!(count > 35, "{count} defaults");
+}
+
+#[test]
+fn each_yaml_example_is_accepted_or_part_of_a_file_that_is() {
+    let files = fs::read_dir(project("envoy/settings")).unwrap().map(|file| file.unwrap().path());
+    let texts = files.map(|file| fs::read_to_string(file).unwrap()).chain([read("envoy/envoy.yaml")]);
+    let texts: Vec<String> = texts.map(|text| dedented(&text)).collect();
+    let mut count = 0;
+    for page in book() {
+        for block in blocks(&page, "yaml") {
+            count += 1;
+            let is_part = texts.iter().any(|text| text.contains(&dedented(&block)));
+            if page == "docs/settings.md" || !is_part {
+                parsed(&completed(yaml(&block))).unwrap_or_else(|error| panic!("{page}: {error}:\n{block}"));
+            }
+        }
+    }
+    assert!(count > 30, "{count} examples");
+}
+
+#[test]
+fn each_line_for_kinto_is_in_a_file_that_is_loaded() {
     let ini = dedented(&(read("envoy/kinto.ini") + &read("tests/compose/before.ini")));
-    for line in blocks("ini").iter().flat_map(|block| block.lines()) {
-        let known = ini.lines().any(|other| other == line.trim_start());
-        assert!(known || line.trim() == "...", "in no .ini: {line}");
-    }
-}
-
-#[test]
-fn every_link_within_the_page_leads_to_a_heading() {
-    let readme = read("README.md");
-    let anchor = |heading: &str| heading.trim_start_matches(['#', ' ']).to_lowercase().replace(' ', "-");
-    let headings: Vec<String> = readme.lines().filter(|line| line.starts_with("##")).map(anchor).collect();
-    for link in readme.split("](#").skip(1).map(|rest| rest.split(')').next().unwrap()) {
-        assert!(headings.iter().any(|heading| heading == link), "{link}");
-    }
-}
-
-#[test]
-fn every_link_to_a_file_leads_to_one() {
-    for page in ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
-        for link in read(page).split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
-            let local = !link.starts_with("http") && !link.starts_with('#');
-            assert!(!local || project(link.split('#').next().unwrap()).exists(), "{page}: {link}");
+    for page in pages() {
+        for line in blocks(&page, "ini").iter().flat_map(|block| block.lines()) {
+            let known = ini.lines().any(|other| other == line.trim_start());
+            assert!(known || line.trim() == "...", "{page}: in no .ini: {line}");
         }
     }
 }
 
 #[test]
-fn the_table_of_settings_is_the_list_of_settings() {
-    let error = parse_config(br#"{"x":1}"#, None).unwrap_err().to_string();
-    let known = error.rsplit_once("the settings are ").unwrap().1;
-    let readme = read("README.md");
-    let table = readme.split("\n## Settings\n").nth(1).unwrap().split("\n## ").next().unwrap();
-    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split(['`', '.']).next());
-    // A setting that holds several has a row for each.
-    let mut documented: Vec<&str> = rows.collect();
-    documented.dedup();
-    assert_eq!(documented, known.split(", ").collect::<Vec<_>>());
+fn the_readme_is_short_and_envoy_accepts_its_configuration() {
+    assert!(read("README.md").lines().count() < 120, "a page for its first reader");
+    let mut config = demo_config(1);
+    let listener = &mut config["static_resources"]["listeners"][0];
+    let demo = wasm(listener).clone();
+    let examples = blocks("README.md", "yaml");
+    let [example] = examples.as_slice() else { panic!("one configuration, not {}", examples.len()) };
+    manager(listener)["http_filters"][0] = yaml(example)[0].take();
+    let plugin = wasm(listener);
+    let code = "/vm_config/code";
+    let (path, demo_code) = (plugin.pointer(code).unwrap().to_string(), demo.pointer(code).unwrap().clone());
+    assert!(path.contains("target/wasm32-wasip1/release/kinto_jwt_filter.wasm"), "{path}");
+    *plugin.pointer_mut(code).unwrap() = demo_code;
+    let key = plugin.pointer_mut("/configuration/value/public_key").unwrap();
+    assert!(key.as_str().unwrap().contains("\n... the key of your issuer\n"), "a key of nobody's: {key}");
+    *key = json!(public_key("rsa"));
+    let dir = tempfile::TempDir::new().unwrap();
+    let file = dir.path().join("envoy.yaml");
+    fs::write(&file, config.to_string()).unwrap();
+    let mut envoy = Command::new(made(".venv/bin/envoy"));
+    envoy.args(["--mode", "validate", "--use-dynamic-base-id", "--config-path"]).arg(&file);
+    let output = envoy.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What a forge and mdBook make of the headings of a page, and the anchors in its tables.
+fn anchors(page: &Path) -> BTreeSet<String> {
+    let outside = split_fences(&fs::read_to_string(page).unwrap()).0;
+    let headings = outside.lines().filter(|line| line.starts_with('#'));
+    let slug = |heading: &str| -> String {
+        let kept = heading.trim_start_matches('#').trim().to_lowercase();
+        kept.chars()
+            .filter(|c| c.is_alphanumeric() || " -_".contains(*c))
+            .map(|c| if c == ' ' { '-' } else { c })
+            .collect()
+    };
+    let ids = outside.split("<a id=\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+    headings.map(slug).chain(ids).collect()
+}
+
+#[test]
+fn each_link_leads_somewhere() {
+    for page in pages() {
+        let (text, _) = split_fences(&read(&page));
+        let folder = project(&page).parent().unwrap().to_path_buf();
+        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+            if link.starts_with("https://") {
+                continue;
+            }
+            let (path, anchor) = link.split_once('#').map_or((link, None), |(path, id)| (path, Some(id)));
+            let target = if path.is_empty() { project(&page) } else { folder.join(path) };
+            assert!(target.exists(), "{page}: {link}");
+            // The book has nothing but its pages: they name other files without a link.
+            let in_book = path.is_empty() || (path.ends_with(".md") && !path.contains('/'));
+            assert!(!page.starts_with("docs/") || in_book, "{page}: {link} leads out of the book");
+            if let Some(anchor) = anchor {
+                assert!(anchors(&target).contains(anchor), "{page}: {link}: {:?}", anchors(&target));
+            }
+        }
+    }
+}
+
+#[test]
+fn each_page_is_in_the_summary() {
+    let summary = read("docs/SUMMARY.md");
+    for page in
+        book().iter().filter_map(|page| page.strip_prefix("docs/")).filter(|page| *page != "SUMMARY.md")
+    {
+        assert!(summary.contains(&format!("]({page})")), "{page}");
+    }
+}
+
+/// The words for this enum's variants, from the source.
+fn codes(name: &str) -> BTreeSet<String> {
+    fn sources(folder: PathBuf) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries
+            .flat_map(
+                |path| if path.is_dir() { sources(path) } else { vec![fs::read_to_string(path).unwrap()] },
+            )
+            .collect()
+    }
+    let sources = sources(project("src"));
+    let source = sources.iter().find(|text| text.contains(&format!("enum {name} {{"))).unwrap();
+    let implementation = source.split_once(&format!("impl {name} {{")).unwrap().1;
+    let code = implementation.split_once("fn code(self)").unwrap().1.split_once("\n    }\n").unwrap().0;
+    code.lines()
+        .filter_map(|line| Some(line.split_once("=> \"")?.1.strip_suffix("\",")?.to_owned()))
+        .collect()
+}
+
+#[test]
+fn each_reason_is_explained() {
+    assert_eq!(rows(&section("docs/operating.md", "Rejections")), codes("Rejection"));
+    assert_eq!(rows(&section("docs/batches.md", "What is refused")), codes("Refusal"));
+    let mut results = rows(&section("docs/operating.md", "Results of fetches"));
+    assert!(results.remove("ok"));
+    assert_eq!(results, codes("FetchFault"));
+    assert!(results.len() > 5);
+}
+
+#[test]
+fn each_metric_and_each_alert_is_listed() {
+    let rules: Value = yaml(&read("envoy/prometheus/kinto-jwt.rules.yaml"));
+    let rules = rules["groups"][0]["rules"].as_array().unwrap().clone();
+    let dashboard: Value = serde_json::from_str(&read("envoy/grafana/kinto-jwt.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let targets = panels.flat_map(|panel| panel["targets"].as_array().unwrap());
+    let queries = targets.chain(&rules).map(|target| target["expr"].as_str().unwrap());
+    let metrics = queries
+        .flat_map(|query| query.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'))
+        .filter(|word| word.starts_with("kinto_jwt_"))
+        .map(|word| word.trim_end_matches("_bucket").to_owned());
+    assert_eq!(rows(&section("docs/operating.md", "Metrics")), metrics.collect());
+    let alerts = rules.iter().map(|rule| rule["alert"].as_str().unwrap().to_owned());
+    assert_eq!(rows(&section("docs/operating.md", "Alerts")), alerts.collect());
 }
