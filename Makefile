@@ -5,7 +5,7 @@ MODULE := target/wasm32-wasip1/release/kinto_jwt_filter.wasm
 VENV := .venv
 PYTHON ?= python3
 
-.PHONY: build run test browser-test monitoring-test bench lint clean setup-run setup-test compose-up compose-test compose-down compose-logs have-docker
+.PHONY: build run test browser-test monitoring-test bench docs lint clean setup-run setup-test compose-up compose-test compose-down compose-logs have-docker
 
 build:
 	@sh build/module.sh
@@ -52,6 +52,20 @@ bench: build $(VENV)/bench.done
 	    cargo build --locked --release --target wasm32-wasip1 --manifest-path benches/noop/Cargo.toml --target-dir target/noop
 	cargo bench --locked --bench core -- --quiet
 	$(VENV)/bin/python -B benches/load $(BENCH)
+
+# The pages of docs/ as a book. Pages link to pages only and name other files without a link, so that every link works
+# in the book and where a forge shows the pages.
+MDBOOK_VERSION := 0.5.4
+MDBOOK := target/tools/mdbook-$(MDBOOK_VERSION)/bin/mdbook
+
+$(MDBOOK):
+	cargo install --locked --quiet --version =$(MDBOOK_VERSION) --no-default-features --features search \
+	    --root target/tools/mdbook-$(MDBOOK_VERSION) mdbook
+
+docs: $(MDBOOK)
+	@$(MDBOOK) build docs > target/book.log 2>&1 || { cat target/book.log >&2; exit 1; }
+	@! grep -E 'WARN|ERROR' target/book.log >&2
+	@echo target/book/index.html
 
 lint:
 	cargo fmt --check
