@@ -102,7 +102,7 @@ impl Refusal {
             Self::HeaderTwice => invalid("headers in body: a header is there in two spellings."),
             Self::HeaderReserved => invalid(
                 "headers in body: Host, Transfer-Encoding and Content-* cannot be set, but for Content-Type as \
-                 application/json or application/merge-patch+json.",
+                 application/json, application/merge-patch+json or application/json-patch+json.",
             ),
             Self::Nested => invalid("requests in body: Recursive call on /batch endpoint is forbidden."),
             Self::TooLong => invalid("requests in body: too many long identities; send fewer sub-requests."),

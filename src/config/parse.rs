@@ -251,3 +251,24 @@ fn batch(settings: &mut Settings) -> Result<BatchLimits, ConfigError> {
     batch.refuse_rest("batch", "maxBytes and maxRequests")?;
     Ok(limits)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn null_counts_as_not_written() {
+        let issuer = |remote: Value| json!({"issuer": "https://i", "remoteJwks": remote});
+        for settings in [
+            issuer(json!({"cluster": "c", "discovery": true, "uri": null, "timeoutSeconds": null})),
+            json!({"jwks": null, "public_key": "0123456789abcdef0123456789abcdef", "algorithm": "HS256", "typ": null}),
+        ] {
+            assert!(parse(settings.to_string().as_bytes(), None).is_ok(), "{settings}");
+        }
+        let unknown = issuer(json!({"cluster": "c", "discovery": true, "url": null}));
+        let error = parse(unknown.to_string().as_bytes(), None).unwrap_err().to_string();
+        assert!(error.starts_with("remoteJwks.url is not a setting"), "{error}");
+    }
+}

@@ -97,8 +97,12 @@ impl Reader {
             return Ok(KeyRing::fixed(Keys::new(set.keys, Choice::ByKid)));
         }
         if settings.has("remoteJwks") {
-            let mut remote = settings.map("remoteJwks", "{ uri: https://.., cluster: .. }")?;
-            let remote = remote_jwks(&mut remote, issuers).map_err(|e| e.within("remoteJwks"))?;
+            let mut members = settings.map("remoteJwks", "{ uri: https://.., cluster: .. }")?;
+            let remote = remote_jwks(&mut members, issuers).map_err(|e| e.within("remoteJwks"))?;
+            members.refuse_rest(
+                "remoteJwks",
+                "uri, discovery, cluster, timeoutSeconds, refreshSeconds, cooldownSeconds and maxBytes",
+            )?;
             return Ok(KeyRing::remote(remote));
         }
         let keys = public_keys(settings, algorithms, self.host)?;
@@ -321,19 +325,14 @@ fn remote_jwks(settings: &mut Settings, issuers: Option<&[String]>) -> Result<Re
             ));
         }
     };
-    let remote = RemoteJwks {
+    Ok(RemoteJwks {
         source,
         cluster,
         timeout: milliseconds(settings.integer("timeoutSeconds", 5, 1..=60, "seconds")?),
         refresh: milliseconds(settings.integer("refreshSeconds", 600, 5..=86_400, "seconds")?),
         cooldown: milliseconds(settings.integer("cooldownSeconds", 30, 1..=3_600, "seconds")?),
         max_bytes: settings.size("maxBytes", 131_072, 1, "bytes")?,
-    };
-    settings.refuse_rest(
-        "remoteJwks",
-        "uri, discovery, cluster, timeoutSeconds, refreshSeconds, cooldownSeconds and maxBytes",
-    )?;
-    Ok(remote)
+    })
 }
 
 fn milliseconds(seconds: u64) -> u64 {
@@ -354,7 +353,13 @@ fn texts_without_empty(
 }
 
 fn optional_text(settings: &mut Settings, name: &str, example: &str) -> Result<Option<String>, ConfigError> {
-    if settings.has(name) { settings.text(name, example).map(Some) } else { Ok(None) }
+    if settings.has(name) {
+        settings.text(name, example).map(Some)
+    } else {
+        // A null is read, too: it says that there is none.
+        settings.take_nullable(name);
+        Ok(None)
+    }
 }
 
 fn max_lifetime(settings: &mut Settings) -> Result<Option<u64>, ConfigError> {
