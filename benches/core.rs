@@ -20,7 +20,7 @@ use kinto_jwt_filter::{
 use serde_json::json;
 
 #[allow(dead_code, reason = "the tests need more of it")]
-#[path = "../tests/it/tokens.rs"]
+#[path = "../tests/end_to_end/tokens.rs"]
 mod tokens;
 
 const NOW: u64 = 1_700_000_000;

@@ -12,13 +12,13 @@
 )]
 
 // The very files of the other tests.
-#[path = "../it/http.rs"]
+#[path = "../end_to_end/http.rs"]
 #[allow(dead_code, reason = "hostile bytes are sent elsewhere")]
 mod http;
-#[path = "../it/servers.rs"]
+#[path = "../end_to_end/servers.rs"]
 #[allow(dead_code, reason = "the logs and counters are read elsewhere")]
 mod servers;
-#[path = "../it/tokens.rs"]
+#[path = "../end_to_end/tokens.rs"]
 #[allow(dead_code, reason = "other algorithms are tested elsewhere")]
 mod tokens;
 

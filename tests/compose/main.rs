@@ -13,19 +13,19 @@
 )]
 
 // The very files of the tests without containers.
-#[path = "../it/forgeries.rs"]
+#[path = "../end_to_end/forgeries.rs"]
 mod forgeries;
-#[path = "../it/http.rs"]
+#[path = "../end_to_end/http.rs"]
 mod http;
-#[path = "../it/servers.rs"]
+#[path = "../end_to_end/servers.rs"]
 #[allow(dead_code, reason = "the servers are containers here; its configurations and waits are used")]
 mod servers;
-#[path = "../it/table.rs"]
+#[path = "../end_to_end/table.rs"]
 #[allow(dead_code, reason = "the differences from kinto_jwt are shown elsewhere")]
 mod table;
-#[path = "../it/table_of_policies.rs"]
+#[path = "../end_to_end/table_of_policies.rs"]
 mod table_of_policies;
-#[path = "../it/tokens.rs"]
+#[path = "../end_to_end/tokens.rs"]
 mod tokens;
 
 mod bad_configuration;

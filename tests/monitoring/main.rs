@@ -13,16 +13,16 @@
 )]
 
 // The very files of the other tests.
-#[path = "../it/http.rs"]
+#[path = "../end_to_end/http.rs"]
 #[allow(dead_code, reason = "hostile bytes are sent elsewhere")]
 mod http;
-#[path = "../it/issuer.rs"]
+#[path = "../end_to_end/issuer.rs"]
 #[allow(dead_code, reason = "issuers that misbehave are tested elsewhere")]
 mod issuer;
-#[path = "../it/servers.rs"]
+#[path = "../end_to_end/servers.rs"]
 #[allow(dead_code, reason = "bad configurations are tested elsewhere")]
 mod servers;
-#[path = "../it/tokens.rs"]
+#[path = "../end_to_end/tokens.rs"]
 #[allow(dead_code, reason = "other algorithms are tested elsewhere")]
 mod tokens;
 

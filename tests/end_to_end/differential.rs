@@ -1,6 +1,6 @@
 //! Made-up requests, by the thousand, and what becomes of them in the real Kinto, with and without the filter.
 //!
-//! `FUZZ_CASES=100000 cargo test --test it differential -- --nocapture` tries more of them than usual, and
+//! `FUZZ_CASES=100000 cargo test --test end_to_end differential -- --nocapture` tries more of them than usual, and
 //! `FUZZ_SEED=2` others; `FUZZ_REDIRECTS=false` switches Kinto's redirects off, `FUZZ_SERVER=uwsgi` (or `gunicorn`,
 //! `granian`) puts another server behind the filter, and `FUZZ_SHOW=100` shows more than five findings of a kind. An
 //! identity that a request claims without proof begins with `forged`.

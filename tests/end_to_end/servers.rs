@@ -85,7 +85,7 @@ impl Kinto {
     /// Starts one application for each name, with these Kinto settings over the defaults.
     pub(crate) fn start(applications: &Value, python_path: Option<&str>) -> Self {
         let mut command = Command::new(made(".venv/bin/python"));
-        command.arg(project("tests/it/serve_kinto.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(project("tests/end_to_end/serve_kinto.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
         // Lists that are sets in Python have the same order in every Kinto.
         command.stderr(Stdio::null()).env("PYTHONHASHSEED", "0");
         if let Some(path) = python_path {

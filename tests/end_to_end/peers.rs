@@ -12,8 +12,10 @@ use crate::tokens::now;
 
 #[test]
 fn tokens_of_pyjwt_and_joserfc_are_read() {
-    let output =
-        Command::new(made(".venv/bin/python")).arg(project("tests/it/mint_tokens.py")).output().unwrap();
+    let output = Command::new(made(".venv/bin/python"))
+        .arg(project("tests/end_to_end/mint_tokens.py"))
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let tokens: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(tokens.len(), 24);

@@ -35,7 +35,7 @@ pub(crate) fn over_h2(
     pause: Duration,
 ) -> (u16, String) {
     let output = Command::new(made(".venv/bin/python"))
-        .arg(project("tests/it/h2_request.py"))
+        .arg(project("tests/end_to_end/h2_request.py"))
         .args([&port.to_string(), method, path, &json_headers(headers), body, &json_headers(trailers)])
         .arg(pause.as_secs_f32().to_string())
         .output()
