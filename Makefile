@@ -68,8 +68,10 @@ docs: $(MDBOOK)
 	@echo target/book/index.html
 
 lint:
-	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	# Those that `cargo test` leaves out too: `--all-targets` has none with `test = false`.
+	cargo clippy --locked --test '*' -- -D warnings
 	cargo clippy --locked --target wasm32-wasip1 -- -D warnings
 
 # Compose v2 is `docker compose`, Debian's 1.29 is `docker-compose`.

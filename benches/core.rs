@@ -17,11 +17,8 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use kinto_jwt_filter::{
     BatchRequest, Gate, Request, Token, UnknownKeys, is_batch, parse_config, rewrite_batch,
 };
+use kit::tokens;
 use serde_json::json;
-
-#[allow(dead_code, reason = "the tests need more of it")]
-#[path = "../tests/end_to_end/tokens.rs"]
-mod tokens;
 
 const NOW: u64 = 1_700_000_000;
 const ALGORITHMS: [(&str, &str); 6] = [

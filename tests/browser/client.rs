@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::proxy::{Proxy, token_that_is};
-use crate::servers::{made, project};
+use kit::servers::{made, project};
 
 /// What each operation of `client.py` ends in with this token.
 fn outcomes(proxy: &Proxy, policy: &str, token: &str) -> Value {

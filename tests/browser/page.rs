@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::chromium::read_by_a_page;
-use crate::http::user;
 use crate::proxy::{Proxy, token_that_is};
+use kit::http::user;
 
 /// What an application asks for. A browser sends a preflight first if there is a token or a JSON body.
 const REQUESTS: [(&str, &str, Option<&str>); 6] = [
@@ -129,7 +129,7 @@ fn a_page_reads_that_there_are_no_keys_and_when_to_come_back() {
 #[test]
 fn without_cors_headers_a_page_reads_nothing() {
     let proxy = Proxy::start();
-    let answer = crate::http::get(proxy.port("reject, without CORS"), "/v1/buckets/shelf", &[]);
+    let answer = kit::http::get(proxy.port("reject, without CORS"), "/v1/buckets/shelf", &[]);
     assert_eq!(answer.status, 401);
     for token in ["bad", "none"] {
         let answers = read(&proxy.url("reject, without CORS"), token_that_is(token).as_deref());

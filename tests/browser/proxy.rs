@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::servers::{Envoy, Kinto, as_struct, config_of, manager};
-use crate::tokens::{now, public_key, rs256, token};
+use kit::servers::{Envoy, Kinto, as_struct, config_of, manager};
+use kit::tokens::{now, public_key, rs256, token};
 
 pub(crate) struct Proxy {
     envoy: Envoy,

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::servers::{project, wait_for};
 use crate::stack::{Stack, docker};
+use kit::servers::{project, wait_for};
 
 #[test]
 fn a_bad_configuration_stops_envoy_with_the_reason_in_its_log() {

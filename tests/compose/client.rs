@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use crate::servers::{made, project};
 use crate::stack::{Stack, demo_token};
+use kit::servers::{made, project};
 
 #[test]
 fn kinto_http_creates_lists_patches_batches_and_deletes() {

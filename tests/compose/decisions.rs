@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use crate::forgeries::{FORGERY, forgeries, without_safeguards};
-use crate::http::{self, authorization};
-use crate::servers::{as_struct, config_of, wasm};
 use crate::stack::{Stack, docker, free_port};
-use crate::table::policies;
-use crate::tokens::{now, public_key, rs256};
+use kit::forgeries::{FORGERY, forgeries, without_safeguards};
+use kit::http::{self, authorization};
+use kit::servers::{as_struct, config_of, wasm};
+use kit::table::policies;
+use kit::tokens::{now, public_key, rs256};
 
 const FORGERIES: &str = "forgeries";
 

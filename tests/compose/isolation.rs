@@ -4,10 +4,10 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::forgeries::json_type;
-use crate::http::{self, authorization, header};
-use crate::servers::made;
 use crate::stack::{Stack, demo_token, docker};
+use kit::forgeries::json_type;
+use kit::http::{self, authorization, header};
+use kit::servers::made;
 
 /// What asks who answers, by a header of Kinto's that it is told.
 fn probe(user_id_header: &str) -> String {

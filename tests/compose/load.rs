@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::forgeries::json_type;
-use crate::http::{self, Response, authorization, header};
 use crate::stack::demo_token;
-use crate::tokens::{rs256, token};
+use kit::forgeries::json_type;
+use kit::http::{self, Response, authorization, header};
+use kit::tokens::{rs256, token};
 
 const THREADS: usize = 12;
 /// Of each thread: up to 300 requests a second.

@@ -8,9 +8,9 @@ use std::sync::{OnceLock, PoisonError, RwLock};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::http::{self, Response, authorization};
-use crate::servers::{project, wait_for};
-use crate::tokens::{now, token};
+use kit::http::{self, Response, authorization};
+use kit::servers::{project, wait_for};
+use kit::tokens::{now, token};
 
 /// Starting a stack takes all of a small machine. Whoever times a recovery keeps the starts of others out.
 pub(crate) static STARTS: RwLock<()> = RwLock::new(());
@@ -145,7 +145,7 @@ impl Stack {
 
     /// A request with JSON, as this user of the example's issuer or as nobody.
     pub(crate) fn call(&self, method: &str, path: &str, user: Option<&str>, body: &Value) -> Response {
-        let mut headers = vec![crate::forgeries::json_type()];
+        let mut headers = vec![kit::forgeries::json_type()];
         headers.extend(user.map(|user| authorization(&demo_token(user))));
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let request = http::bytes(method, path.as_bytes(), &headers, body.as_bytes());

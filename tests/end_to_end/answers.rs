@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::http::{self, Headers, Response, authorization, header};
-use crate::servers::{Envoy, Kinto, as_struct, config_of, wait_for};
-use crate::tokens::{SECRET, now, rs256, token};
+use kit::http::{self, Headers, Response, authorization, header};
+use kit::servers::{Envoy, Kinto, as_struct, config_of, wait_for};
+use kit::tokens::{SECRET, now, rs256, token};
 
 fn with(more: Value) -> Value {
-    as_struct(&crate::table::with(more))
+    as_struct(&kit::table::with(more))
 }
 
 fn alice() -> String {
@@ -190,7 +190,7 @@ fn claims_reach_kinto_as_headers_exactly_or_not_at_all() {
     let settings = json!({"public_key": SECRET, "algorithm": "HS256", "onMissing": "reject", "userIdCharset": "latin-1", "claimsToHeaders":
         {"X-Email": "email", "X-Realm": "/realm/name", "X-Level": "level"}});
     let mut config = config_of(http::echo(), &[("claims", as_struct(&settings))]);
-    crate::servers::manager(&mut config["static_resources"]["listeners"][0])["common_http_protocol_options"]
+    kit::servers::manager(&mut config["static_resources"]["listeners"][0])["common_http_protocol_options"]
         ["headers_with_underscores_action"] = json!("ALLOW");
     let envoy = Envoy::start(&config);
     let spoofs = [

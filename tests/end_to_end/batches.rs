@@ -5,13 +5,13 @@ use std::time::Duration;
 use kinto_jwt_filter::is_batch;
 use serde_json::{Value, json};
 
-use crate::forgeries::{FORGERY, forgeries, json_type, without_safeguards};
-use crate::http::{self, Headers, authorization, header};
 use crate::promise::over_h2;
-use crate::servers::{Envoy, Kinto, as_struct, closing_after_each, config_of, project};
-use crate::table::with as settings;
-use crate::tokens::{now, public_key, rs256};
 use crate::wsgi::Servers;
+use kit::forgeries::{FORGERY, forgeries, json_type, without_safeguards};
+use kit::http::{self, Headers, authorization, header};
+use kit::servers::{Envoy, Kinto, as_struct, closing_after_each, config_of, project};
+use kit::table::with as settings;
+use kit::tokens::{now, public_key, rs256};
 
 fn token(user: &str) -> String {
     rs256(&json!({"sub": user, "exp": now() + 600}))

@@ -5,10 +5,10 @@ use std::process::Command;
 use kinto_jwt_filter::parse_config;
 use serde_json::{Value, json};
 
-use crate::http::{self, authorization};
-use crate::servers::{Envoy, Kinto, as_string, as_struct, config_of, demo_config, made, project, wait_for};
-use crate::table::with;
-use crate::tokens::{SECRET, b64, jwk, key_file, now, public_key, rs256};
+use kit::http::{self, authorization};
+use kit::servers::{Envoy, Kinto, as_string, as_struct, config_of, demo_config, made, project, wait_for};
+use kit::table::with;
+use kit::tokens::{SECRET, b64, jwk, key_file, now, public_key, rs256};
 
 /// Settings that must be refused, with words that must be in the message.
 fn refused() -> Vec<(Value, &'static [&'static str])> {
@@ -389,7 +389,7 @@ fn a_bad_update_leaves_the_old_configuration_at_work() {
     let envoy = Envoy::start(&config);
     let port = port_of(dir.path());
     let user = || http::get(port, "/v1/", &[]).user();
-    crate::servers::wait_for_port(port);
+    kit::servers::wait_for_port(port);
     assert_eq!(user(), "kinto_jwt:first");
 
     write(&with(json!({"unauthorizedUserId": ""})));
@@ -407,7 +407,7 @@ fn a_bad_update_leaves_the_old_configuration_at_work() {
 fn port_of(dir: &std::path::Path) -> u16 {
     let file = dir.join("port");
     if !file.exists() {
-        std::fs::write(&file, crate::servers::free_port().to_string()).unwrap();
+        std::fs::write(&file, kit::servers::free_port().to_string()).unwrap();
     }
     std::fs::read_to_string(&file).unwrap().parse().unwrap()
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use kinto_jwt_filter::{Gate, HostVerify, Outcome, Rejection, parse_config};
 use serde_json::{Map, Value, json};
 
-use crate::http;
-use crate::ring_host::ring_host;
-use crate::servers::{Envoy, Kinto, as_struct, config_of, manager, project};
-use crate::table::{Case, Policy, policies};
-use crate::tokens::now;
-use crate::tokens::{public_key, rs256};
+use kit::http;
+use kit::ring_host::ring_host;
+use kit::servers::{Envoy, Kinto, as_struct, config_of, manager, project};
+use kit::table::{Case, Policy, policies};
+use kit::tokens::now;
+use kit::tokens::{public_key, rs256};
 
 /// 2027-01-15T08:00:00Z.
 const NOW: u64 = 1_800_000_000;

@@ -20,14 +20,14 @@ use std::time::{Duration, Instant};
 use kinto_jwt_filter::is_batch;
 use serde_json::{Value, json};
 
-use crate::forgeries::{json_type, without_safeguards};
-use crate::http::{self, Headers, Response, authorization, header};
-use crate::servers::{self, Envoy, Kinto, as_struct, closing_after_each, config_of};
-use crate::table::with as settings;
-use crate::tokens::{now, rs256, token};
 use crate::wsgi::Servers;
 use honest::Who;
 use hostile::Hostile;
+use kit::forgeries::{json_type, without_safeguards};
+use kit::http::{self, Headers, Response, authorization, header};
+use kit::servers::{self, Envoy, Kinto, as_struct, closing_after_each, config_of};
+use kit::table::with as settings;
+use kit::tokens::{now, rs256, token};
 use random::Random;
 
 /// Enough to keep two Kintos and an Envoy busy on two cores.

@@ -8,8 +8,8 @@ use std::process::Command;
 use kinto_jwt_filter::parse_config;
 use serde_json::{Value, json};
 
-use crate::servers::{demo_config, made, manager, project, wasm};
-use crate::tokens::public_key;
+use kit::servers::{demo_config, made, manager, project, wasm};
+use kit::tokens::public_key;
 
 fn read(path: &str) -> String {
     fs::read_to_string(project(path)).unwrap_or_else(|e| panic!("{path}: {e}"))

@@ -8,9 +8,9 @@ use kinto_jwt_filter::{
 };
 use serde_json::{Value, json};
 
-use crate::forgeries::FORGERY;
-use crate::table::with;
-use crate::tokens::{now, rs256, token_with_kid};
+use kit::forgeries::FORGERY;
+use kit::table::with;
+use kit::tokens::{now, rs256, token_with_kid};
 
 /// A proxy that holds one request and its answer, as Envoy does.
 #[derive(Default)]

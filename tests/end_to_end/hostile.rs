@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::http::{self, authorization, header};
-use crate::servers::{Envoy, Kinto, as_struct, config_of, demo_config, wait_for, wasm};
-use crate::tokens::{SECRET, b64, now, public_key, rs256, token};
+use kit::http::{self, authorization, header};
+use kit::servers::{Envoy, Kinto, as_struct, config_of, demo_config, wait_for, wasm};
+use kit::tokens::{SECRET, b64, now, public_key, rs256, token};
 
 #[test]
 fn no_bytes_take_the_filter_down() {
@@ -22,10 +22,10 @@ fn no_bytes_take_the_filter_down() {
     let mut config = config_of(kinto.port("kinto"), &plugins);
     for listener in config["static_resources"]["listeners"].as_array_mut().unwrap() {
         // Envoy would reload a VM that has died; here it must not die.
-        crate::servers::wasm(listener)["failure_policy"] = json!("FAIL_CLOSED");
-        crate::servers::manager(listener)["common_http_protocol_options"]["headers_with_underscores_action"] =
+        kit::servers::wasm(listener)["failure_policy"] = json!("FAIL_CLOSED");
+        kit::servers::manager(listener)["common_http_protocol_options"]["headers_with_underscores_action"] =
             json!("ALLOW");
-        crate::servers::manager(listener)["max_request_headers_kb"] = json!(96);
+        kit::servers::manager(listener)["max_request_headers_kb"] = json!(96);
     }
     let envoy = Envoy::start(&config);
     let good = authorization(&rs256(&json!({"sub": "alice", "exp": now() + 600})));
@@ -174,7 +174,7 @@ fn kinto_gets_the_token_only_when_it_shall() {
     ];
     let mut config = config_of(http::echo(), &plugins);
     for listener in config["static_resources"]["listeners"].as_array_mut().unwrap() {
-        crate::servers::manager(listener)["common_http_protocol_options"]["headers_with_underscores_action"] =
+        kit::servers::manager(listener)["common_http_protocol_options"]["headers_with_underscores_action"] =
             json!("ALLOW");
     }
     let envoy = Envoy::start(&config);

@@ -5,10 +5,10 @@ use std::process::Command;
 use kinto_jwt_filter::{Gate, parse_config};
 use serde_json::{Value, json};
 
-use crate::http;
-use crate::servers::{made, project};
-use crate::table::Case;
-use crate::tokens::now;
+use kit::http;
+use kit::servers::{made, project};
+use kit::table::Case;
+use kit::tokens::now;
 
 #[test]
 fn tokens_of_pyjwt_and_joserfc_are_read() {

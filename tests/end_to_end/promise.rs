@@ -9,14 +9,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::forgeries::{FORGERY, forgeries, json_type, redirected, without_safeguards};
-use crate::http::{self, Headers, Response, authorization, header};
-use crate::issuer::{Answer, Issuer};
-use crate::servers::{
-    Envoy, Kinto, as_struct, config_of, demo_config, made, manager, project, wait_for, wasm,
-};
-use crate::table::with;
-use crate::tokens::{b64, jws, now, rs256};
+use kit::forgeries::{FORGERY, forgeries, json_type, redirected, without_safeguards};
+use kit::http::{self, Headers, Response, authorization, header};
+use kit::issuer::{Answer, Issuer};
+use kit::servers::{Envoy, Kinto, as_struct, config_of, demo_config, made, manager, project, wait_for, wasm};
+use kit::table::with;
+use kit::tokens::{b64, jws, now, rs256};
 
 fn json_headers(headers: &Headers) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

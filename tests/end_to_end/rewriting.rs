@@ -7,8 +7,8 @@ use kinto_jwt_filter::{
 };
 use serde_json::{Value, json};
 
-use crate::table::with;
-use crate::tokens::{SECRET, now, rs256, token};
+use kit::table::with;
+use kit::tokens::{SECRET, now, rs256, token};
 
 /// A request with no header but `Authorization`.
 struct Authorization<'a>(&'a str);

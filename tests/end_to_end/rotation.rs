@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::http::{self, Response, authorization, header};
-use crate::issuer::{Answer, Issuer, TLS_NAME};
-use crate::servers::{Envoy, Kinto, as_struct, config_of, free_port, project, wait_for};
-use crate::tokens::{jwk, jws, now};
+use kit::http::{self, Response, authorization, header};
+use kit::issuer::{Answer, Issuer, TLS_NAME};
+use kit::servers::{Envoy, Kinto, as_struct, config_of, free_port, project, wait_for};
+use kit::tokens::{jwk, jws, now};
 
 /// Keys by `kid` and name in `tests/keys`.
 const A: (&str, &str) = ("a", "p256");
@@ -516,7 +516,7 @@ fn ten_thousand_unknown_keys_are_a_handful_of_fetches() {
                         let at = Duration::from_millis(number.try_into().unwrap());
                         sleep(at.saturating_sub(start.elapsed()));
                         let header =
-                            crate::tokens::b64(format!("{{\"alg\":\"ES256\",\"kid\":\"{number:016x}\"}}"));
+                            kit::tokens::b64(format!("{{\"alg\":\"ES256\",\"kid\":\"{number:016x}\"}}"));
                         let answer = client.get(Some(&format!("{header}.e30.{signature}"))).unwrap();
                         assert_eq!(answer.status, 401, "{}", answer.head);
                         refused += 1;

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::servers::{Kinto, Process, free_port, made, project, wait_for_port};
+use kit::servers::{Kinto, Process, free_port, made, project, wait_for_port};
 
 pub(crate) struct Servers {
     waitress: Kinto,
@@ -23,7 +23,7 @@ impl Servers {
             "import json, serve_kinto\napplication = serve_kinto.application_of(json.loads({quoted}))\n"
         );
         std::fs::write(&file, app).unwrap();
-        let python_path = format!("{}:{}", dir.path().display(), project("tests/end_to_end").display());
+        let python_path = format!("{}:{}", dir.path().display(), project("tests/kit").display());
         let run = |name: &'static str, port: u16, arguments: &[&str]| {
             let mut command = Command::new(made(&format!(".venv/bin/{name}")));
             command.args(arguments).current_dir(project("")).env("PYTHONPATH", &python_path);

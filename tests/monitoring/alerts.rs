@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::prometheus::{eventually, promtool, yaml};
 use crate::promql;
-use crate::servers::project;
 use crate::stack::shared;
+use kit::servers::project;
 
 const RULES: &str = "envoy/prometheus/kinto-jwt.rules.yaml";
 const EXAMPLES: &str = "tests/monitoring/rules-test.yaml";

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::http;
 use crate::prometheus::{Sample, eventually};
 use crate::stack::{DECISIONS, EVENTS, ROUNDS, shared};
 use crate::{alerts, dashboard, promql};
+use kit::http;
 
 #[test]
 fn every_decision_is_counted_once_with_its_reason() {

@@ -9,8 +9,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::http;
-use crate::servers::{Process, free_port, project, wait_for_port};
+use kit::http;
+use kit::servers::{Process, free_port, project, wait_for_port};
 
 const INSTALL: &str = "apt-get install --no-install-recommends prometheus";
 

@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex, Weak, mpsc};
 
 use serde_json::{Value, json};
 
-use crate::http::{self, Headers, authorization, header};
-use crate::issuer::{Answer, Issuer};
 use crate::prometheus::{Prometheus, eventually};
-use crate::servers::{Envoy, Kinto, as_struct, demo_config, manager, wasm};
-use crate::tokens::{jws, now, token};
+use kit::http::{self, Headers, authorization, header};
+use kit::issuer::{Answer, Issuer};
+use kit::servers::{Envoy, Kinto, as_struct, demo_config, manager, wasm};
+use kit::tokens::{jws, now, token};
 
 /// How often each kind of request is sent: a rate is seen from the second time on.
 pub(crate) const ROUNDS: u32 = 2;

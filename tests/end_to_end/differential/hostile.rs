@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::random::Random;
 use super::{Tokens, paths};
-use crate::http::{Headers, header};
+use kit::http::{Headers, header};
 
 /// A request, and whether a token of bob's is in its body.
 pub(super) struct Hostile {

@@ -12,7 +12,7 @@ const AUTH0: &str = "https://kinto.auth0.example/";
 const KEYCLOAK: &str = "https://keycloak.example/realms/kinto";
 
 /// The table's part for tokens that are used at the time `now`.
-pub(crate) fn policies(now: u64) -> Vec<Policy> {
+pub fn policies(now: u64) -> Vec<Policy> {
     let mut policies = Vec::new();
     key_sets(&mut policies, now);
     claims(&mut policies, now);

@@ -12,28 +12,29 @@ use serde_json::{Value, json};
 use spki::SubjectPublicKeyInfoRef;
 use spki::der::Decode;
 
-/// The secret of the HS* tests.
-pub(crate) const SECRET: &str = "correct-horse-battery-staple-0123456789-correct-horse-battery-staple";
+use crate::servers::project;
 
-pub(crate) fn now() -> u64 {
+/// The secret of the HS* tests.
+pub const SECRET: &str = "correct-horse-battery-staple-0123456789-correct-horse-battery-staple";
+
+pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-pub(crate) fn b64(bytes: impl AsRef<[u8]>) -> String {
+pub fn b64(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// A file of `tests/keys`, or the key of the example.
-pub(crate) fn key_file(name: &str) -> String {
+pub fn key_file(name: &str) -> String {
     let path = match name {
         "demo.key.pem" => "envoy/demo/private-key.pem".to_owned(),
         _ => format!("tests/keys/{name}"),
     };
-    let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"))
+    std::fs::read_to_string(project(&path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
-pub(crate) fn public_key(name: &str) -> String {
+pub fn public_key(name: &str) -> String {
     key_file(&format!("{name}.pub.pem"))
 }
 
@@ -42,7 +43,7 @@ fn private_key(name: &str) -> Vec<u8> {
 }
 
 /// The public half of a key as a JWK (RFC 7517), its numbers taken from the PEM.
-pub(crate) fn jwk(kid: &str, name: &str) -> Value {
+pub fn jwk(kid: &str, name: &str) -> Value {
     let spki = pem::parse(public_key(name)).unwrap().into_contents();
     let tail = |size: usize| &spki[spki.len() - size..];
     let ec = |crv: &str, size: usize| {
@@ -63,7 +64,7 @@ pub(crate) fn jwk(kid: &str, name: &str) -> Value {
 }
 
 /// Signs with the private key of this name, or with these bytes as the secret of an HS* algorithm.
-pub(crate) fn sign(alg: &str, key: &str, message: &[u8]) -> Vec<u8> {
+pub fn sign(alg: &str, key: &str, message: &[u8]) -> Vec<u8> {
     let random = SystemRandom::new();
     let rsa = |encoding: &'static dyn signature::RsaEncoding| {
         let pair = RsaKeyPair::from_pkcs8(&private_key(key)).unwrap();
@@ -100,23 +101,23 @@ pub(crate) fn sign(alg: &str, key: &str, message: &[u8]) -> Vec<u8> {
 }
 
 /// A compact JWS of exactly these two texts.
-pub(crate) fn jws(alg: &str, key: &str, header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
+pub fn jws(alg: &str, key: &str, header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
     let input = format!("{}.{}", b64(header), b64(payload));
     let signed = sign(alg, key, input.as_bytes());
     format!("{input}.{}", b64(signed))
 }
 
 /// A token of the usual header with these claims.
-pub(crate) fn token(alg: &str, key: &str, claims: &Value) -> String {
+pub fn token(alg: &str, key: &str, claims: &Value) -> String {
     jws(alg, key, json!({"typ": "JWT", "alg": alg}).to_string(), claims.to_string())
 }
 
 /// A token whose header has this `kid` too.
-pub(crate) fn token_with_kid(alg: &str, key: &str, kid: &str, claims: &Value) -> String {
+pub fn token_with_kid(alg: &str, key: &str, kid: &str, claims: &Value) -> String {
     jws(alg, key, json!({"typ": "JWT", "alg": alg, "kid": kid}).to_string(), claims.to_string())
 }
 
 /// An RS256 token of the main test key.
-pub(crate) fn rs256(claims: &Value) -> String {
+pub fn rs256(claims: &Value) -> String {
     token("RS256", "rsa", claims)
 }

@@ -6,22 +6,22 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub(crate) type Headers = Vec<(String, Vec<u8>)>;
+pub type Headers = Vec<(String, Vec<u8>)>;
 
-pub(crate) struct Response {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: Vec<u8>,
+pub struct Response {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
 }
 
 impl Response {
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|e| panic!("{e}: {} {}", self.status, String::from_utf8_lossy(&self.body)))
     }
 
     /// `user.id` of Kinto's root answer, or what there is instead.
-    pub(crate) fn user(&self) -> String {
+    pub fn user(&self) -> String {
         if self.status != 200 {
             return format!("HTTP {}", self.status);
         }
@@ -29,16 +29,16 @@ impl Response {
     }
 }
 
-pub(crate) fn user(root: &Value) -> String {
+pub fn user(root: &Value) -> String {
     root["user"]["id"].as_str().unwrap_or("anonymous").to_owned()
 }
 
 /// Sends these bytes and reads one answer; `None` when it closes without an answer.
-pub(crate) fn exchange(port: u16, request: &[u8]) -> Option<Response> {
+pub fn exchange(port: u16, request: &[u8]) -> Option<Response> {
     exchange_on(TcpStream::connect(("127.0.0.1", port)).unwrap(), request)
 }
 
-pub(crate) fn exchange_on(mut stream: TcpStream, request: &[u8]) -> Option<Response> {
+pub fn exchange_on(mut stream: TcpStream, request: &[u8]) -> Option<Response> {
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     // The server may answer and close before it has read all.
     let _ = stream.write_all(request);
@@ -57,7 +57,7 @@ pub(crate) fn exchange_on(mut stream: TcpStream, request: &[u8]) -> Option<Respo
     Some(Response { status, head, body })
 }
 
-pub(crate) fn split(answer: &[u8]) -> Option<(String, Vec<u8>)> {
+pub fn split(answer: &[u8]) -> Option<(String, Vec<u8>)> {
     let end = answer.windows(4).position(|w| w == b"\r\n\r\n")?;
     Some((String::from_utf8_lossy(&answer[..end]).into_owned(), answer[end + 4..].to_vec()))
 }
@@ -68,7 +68,7 @@ fn is_complete(answer: &[u8]) -> bool {
     content_length(&head).is_some_and(|length| body.len() >= length)
 }
 
-pub(crate) fn dechunk(mut rest: &[u8]) -> Vec<u8> {
+pub fn dechunk(mut rest: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     while let Some(end) = rest.windows(2).position(|w| w == b"\r\n") {
         let size = usize::from_str_radix(std::str::from_utf8(&rest[..end]).unwrap(), 16).unwrap();
@@ -83,7 +83,7 @@ pub(crate) fn dechunk(mut rest: &[u8]) -> Vec<u8> {
 }
 
 /// One request as bytes, `Connection: close`.
-pub(crate) fn bytes(method: &str, path: &[u8], headers: &[(String, Vec<u8>)], body: &[u8]) -> Vec<u8> {
+pub fn bytes(method: &str, path: &[u8], headers: &[(String, Vec<u8>)], body: &[u8]) -> Vec<u8> {
     let mut request =
         [method.as_bytes(), b" ", path, b" HTTP/1.1\r\nHost: kinto\r\nConnection: close\r\n"].concat();
     for (name, value) in headers {
@@ -97,24 +97,24 @@ pub(crate) fn bytes(method: &str, path: &[u8], headers: &[(String, Vec<u8>)], bo
     request
 }
 
-pub(crate) fn get(port: u16, path: &str, headers: &[(String, Vec<u8>)]) -> Response {
+pub fn get(port: u16, path: &str, headers: &[(String, Vec<u8>)]) -> Response {
     exchange(port, &bytes("GET", path.as_bytes(), headers, b"")).expect("an answer")
 }
 
-pub(crate) fn header(name: &str, value: impl AsRef<[u8]>) -> (String, Vec<u8>) {
+pub fn header(name: &str, value: impl AsRef<[u8]>) -> (String, Vec<u8>) {
     (name.to_owned(), value.as_ref().to_vec())
 }
 
-pub(crate) fn authorization(token: &str) -> (String, Vec<u8>) {
+pub fn authorization(token: &str) -> (String, Vec<u8>) {
     header("Authorization", format!("JWT {token}"))
 }
 
 /// A POST in chunks (RFC 9112 section 7.1).
-pub(crate) fn chunked(path: &[u8], headers: &[(String, Vec<u8>)], body: &[u8]) -> Vec<u8> {
+pub fn chunked(path: &[u8], headers: &[(String, Vec<u8>)], body: &[u8]) -> Vec<u8> {
     chunked_as("POST", path, headers, body)
 }
 
-pub(crate) fn chunked_as(method: &str, path: &[u8], headers: &[(String, Vec<u8>)], body: &[u8]) -> Vec<u8> {
+pub fn chunked_as(method: &str, path: &[u8], headers: &[(String, Vec<u8>)], body: &[u8]) -> Vec<u8> {
     let mut headers = headers.to_vec();
     headers.push(header("Transfer-Encoding", "chunked"));
     let mut request = bytes(method, path, &headers, b"");
@@ -126,12 +126,12 @@ pub(crate) fn chunked_as(method: &str, path: &[u8], headers: &[(String, Vec<u8>)
     request
 }
 
-pub(crate) fn post(port: u16, path: &str, headers: &[(String, Vec<u8>)], body: &[u8]) -> Response {
+pub fn post(port: u16, path: &str, headers: &[(String, Vec<u8>)], body: &[u8]) -> Response {
     exchange(port, &bytes("POST", path.as_bytes(), headers, body)).expect("an answer")
 }
 
 /// A server that answers with the request as it got it, on this port; it ends with the test process.
-pub(crate) fn echo() -> u16 {
+pub fn echo() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -154,7 +154,7 @@ pub(crate) fn echo() -> u16 {
     port
 }
 
-pub(crate) fn content_length(head: &str) -> Option<usize> {
+pub fn content_length(head: &str) -> Option<usize> {
     let head = head.to_ascii_lowercase();
     head.split_once("content-length: ").and_then(|(_, rest)| rest.lines().next()?.parse().ok())
 }

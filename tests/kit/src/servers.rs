@@ -12,32 +12,33 @@ use tempfile::TempDir;
 
 use crate::http;
 
-pub(crate) fn project(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+/// The path of a file of the project, from the top of the repository.
+pub fn project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().join(path)
 }
 
 /// A file that `make test` has made, or the advice to run it.
-pub(crate) fn made(path: &str) -> PathBuf {
+pub fn made(path: &str) -> PathBuf {
     let path = project(path);
     assert!(path.exists(), "{} is missing: run `make test`, which makes it", path.display());
     path
 }
 
 /// A free port, for servers that cannot be told to take one.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A child process that ends with the test.
-pub(crate) struct Process(Child);
+pub struct Process(Child);
 
 impl Process {
-    pub(crate) fn spawn(command: &mut Command) -> Self {
+    pub fn spawn(command: &mut Command) -> Self {
         Self(command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}")))
     }
 
     /// Asks it to end, and waits until it has.
-    pub(crate) fn terminate(&mut self) {
+    pub fn terminate(&mut self) {
         let asked = Command::new("kill").arg(self.0.id().to_string()).status();
         let start = Instant::now();
         while asked.as_ref().is_ok_and(|asked| asked.success())
@@ -48,7 +49,7 @@ impl Process {
         }
     }
 
-    pub(crate) fn exited(&mut self) -> Option<i32> {
+    pub fn exited(&mut self) -> Option<i32> {
         self.0.try_wait().unwrap().map(|status| status.code().unwrap_or(-1))
     }
 }
@@ -60,7 +61,7 @@ impl Drop for Process {
     }
 }
 
-pub(crate) fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = ready() {
@@ -71,21 +72,21 @@ pub(crate) fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T
     }
 }
 
-pub(crate) fn wait_for_port(port: u16) {
+pub fn wait_for_port(port: u16) {
     wait_for("server", || TcpStream::connect(("127.0.0.1", port)).ok());
 }
 
 /// Several Kinto applications in one process, each with its own policy settings and port.
-pub(crate) struct Kinto {
+pub struct Kinto {
     ports: HashMap<String, u16>,
     _process: Process,
 }
 
 impl Kinto {
     /// Starts one application for each name, with these Kinto settings over the defaults.
-    pub(crate) fn start(applications: &Value, python_path: Option<&str>) -> Self {
+    pub fn start(applications: &Value, python_path: Option<&str>) -> Self {
         let mut command = Command::new(made(".venv/bin/python"));
-        command.arg(project("tests/end_to_end/serve_kinto.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(project("tests/kit/serve_kinto.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
         // Lists that are sets in Python have the same order in every Kinto.
         command.stderr(Stdio::null()).env("PYTHONHASHSEED", "0");
         if let Some(path) = python_path {
@@ -101,35 +102,35 @@ impl Kinto {
     }
 
     /// One Kinto as `envoy/kinto.ini` configures it.
-    pub(crate) fn behind_envoy() -> Self {
+    pub fn behind_envoy() -> Self {
         Self::start(&json!({"kinto": {"ini": project("envoy/kinto.ini")}}), None)
     }
 
     /// The same with Kinto's redirects on, which says what happened inside ([`observed`]).
-    pub(crate) fn observed() -> Self {
+    pub fn observed() -> Self {
         Self::start(&json!({"kinto": observed()}), None)
     }
 
-    pub(crate) fn port(&self, name: &str) -> u16 {
+    pub fn port(&self, name: &str) -> u16 {
         self.ports[name]
     }
 }
 
 /// An application for `serve_kinto.py` as `envoy/kinto.ini` configures it, but with Kinto's redirects on, unless
 /// `FUZZ_REDIRECTS` says otherwise, and with `X-Seen-Users` and `X-Seen-Views` in its answers.
-pub(crate) fn observed() -> Value {
+pub fn observed() -> Value {
     let on = std::env::var("FUZZ_REDIRECTS").unwrap_or_else(|_| "true".to_owned());
     let redirects =
         json!({"kinto.trailing_slash_redirect_enabled": on, "kinto.version_prefix_redirect_enabled": on});
     json!({"ini": project("envoy/kinto.ini"), "settings": redirects, "observe": true})
 }
 
-pub(crate) fn module() -> PathBuf {
+pub fn module() -> PathBuf {
     made("target/wasm32-wasip1/release/kinto_jwt_filter.wasm")
 }
 
 /// `envoy/envoy.yaml`, made to run beside others: free ports, the module by its full path.
-pub(crate) fn demo_config(kinto: u16) -> Value {
+pub fn demo_config(kinto: u16) -> Value {
     let text = std::fs::read_to_string(project("envoy/envoy.yaml")).unwrap();
     let mut config: Value = serde_yaml_ng::from_str(&text).unwrap();
     *config.pointer_mut("/admin/address/socket_address/port_value").unwrap() = json!(0);
@@ -143,17 +144,17 @@ pub(crate) fn demo_config(kinto: u16) -> Value {
 }
 
 /// The connection manager of a listener.
-pub(crate) fn manager(listener: &mut Value) -> &mut Value {
+pub fn manager(listener: &mut Value) -> &mut Value {
     listener.pointer_mut("/filter_chains/0/filters/0/typed_config").unwrap()
 }
 
 /// The plugin of a listener.
-pub(crate) fn wasm(listener: &mut Value) -> &mut Value {
+pub fn wasm(listener: &mut Value) -> &mut Value {
     manager(listener).pointer_mut("/http_filters/0/typed_config/config").unwrap()
 }
 
 /// The example with a listener for each of these plugin configurations.
-pub(crate) fn config_of(kinto: u16, plugins: &[(&str, Value)]) -> Value {
+pub fn config_of(kinto: u16, plugins: &[(&str, Value)]) -> Value {
     let mut config = demo_config(kinto);
     let example = config["static_resources"]["listeners"][0].clone();
     let listeners = plugins.iter().map(|(name, configuration)| {
@@ -169,7 +170,7 @@ pub(crate) fn config_of(kinto: u16, plugins: &[(&str, Value)]) -> Value {
 }
 
 /// One request for each connection to Kinto: uWSGI closes it after an answer without saying so.
-pub(crate) fn closing_after_each(config: &mut Value) {
+pub fn closing_after_each(config: &mut Value) {
     config["static_resources"]["clusters"][0]["typed_extension_protocol_options"] = json!({
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
             "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
@@ -180,17 +181,17 @@ pub(crate) fn closing_after_each(config: &mut Value) {
 }
 
 /// Settings as an operator writes them: native YAML.
-pub(crate) fn as_struct(settings: &Value) -> Value {
+pub fn as_struct(settings: &Value) -> Value {
     json!({"@type": "type.googleapis.com/google.protobuf.Struct", "value": settings})
 }
 
 /// Settings as JSON text, which is also what Istio sends.
-pub(crate) fn as_string(settings: &str) -> Value {
+pub fn as_string(settings: &str) -> Value {
     json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": settings})
 }
 
-pub(crate) struct Envoy {
-    pub(crate) admin: u16,
+pub struct Envoy {
+    pub admin: u16,
     ports: HashMap<String, u16>,
     log: PathBuf,
     _process: Process,
@@ -199,7 +200,7 @@ pub(crate) struct Envoy {
 
 impl Envoy {
     /// Starts Envoy; its log when it does not come up.
-    pub(crate) fn try_start(config: &Value, options: &[&str]) -> Result<Self, String> {
+    pub fn try_start(config: &Value, options: &[&str]) -> Result<Self, String> {
         let dir = TempDir::new().unwrap();
         let (file, log) = (dir.path().join("envoy.yaml"), dir.path().join("envoy.log"));
         let address = dir.path().join("admin");
@@ -230,12 +231,12 @@ impl Envoy {
         Ok(envoy)
     }
 
-    pub(crate) fn start(config: &Value) -> Self {
+    pub fn start(config: &Value) -> Self {
         Self::start_with(config, &["--concurrency", "1"])
     }
 
     /// With more or fewer workers, and what else its command line can say.
-    pub(crate) fn start_with(config: &Value, options: &[&str]) -> Self {
+    pub fn start_with(config: &Value, options: &[&str]) -> Self {
         Self::try_start(config, options).unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
     }
 
@@ -249,16 +250,16 @@ impl Envoy {
         listeners.iter().map(port).collect()
     }
 
-    pub(crate) fn port(&self, listener: &str) -> u16 {
+    pub fn port(&self, listener: &str) -> u16 {
         self.ports[listener]
     }
 
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
     /// The value of a counter or gauge.
-    pub(crate) fn stat(&self, name: &str) -> u64 {
+    pub fn stat(&self, name: &str) -> u64 {
         let stats = http::get(self.admin, &format!("/stats?filter=^{name}$&format=json"), &[]).json();
         stats["stats"][0]["value"].as_u64().unwrap_or(0)
     }

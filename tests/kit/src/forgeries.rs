@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use crate::http::{self, header};
 use crate::servers::manager;
 
-pub(crate) fn json_type() -> (String, Vec<u8>) {
+pub fn json_type() -> (String, Vec<u8>) {
     header("Content-Type", "application/json")
 }
 
 /// Switches off what else in the example could help: the filter must do it alone.
-pub(crate) fn without_safeguards(listener: &mut Value) {
+pub fn without_safeguards(listener: &mut Value) {
     let manager = manager(listener);
     manager["normalize_path"] = json!(false);
     manager["merge_slashes"] = json!(false);
@@ -50,7 +50,7 @@ const SHAPES: [&str; 14] = [
     r#"{"requests":[{"path":"/v1/","headers":{"NAME":"admin","NAME ":"x"}}]}"#,
 ];
 
-pub(crate) const FORGERY: &str = r#"{"requests":[{"path":"/v1/","headers":{"userId":"admin"}}]}"#;
+pub const FORGERY: &str = r#"{"requests":[{"path":"/v1/","headers":{"userId":"admin"}}]}"#;
 
 /// Paths that reach the endpoint in Kinto, or might.
 const PATHS: [&[u8]; 31] = [
@@ -90,7 +90,7 @@ const PATHS: [&[u8]; 31] = [
 
 /// Batches that Kinto's own redirects, or a directory's, take to the batch endpoint once more: each makes somebody
 /// `admin` in a Kinto with its default settings.
-pub(crate) fn redirected() -> Vec<String> {
+pub fn redirected() -> Vec<String> {
     let inner: Value = serde_json::from_str(FORGERY).unwrap();
     let post = |path: &str, body: &Value| json!({"method": "POST", "path": path, "body": body});
     let mut batches = Vec::new();
@@ -157,7 +157,7 @@ fn utf_32(text: &str) -> Vec<u8> {
 }
 
 /// Every forgery, as the bytes of a request; `who` is the sender's own credential.
-pub(crate) fn forgeries(who: &[(String, Vec<u8>)]) -> Vec<Vec<u8>> {
+pub fn forgeries(who: &[(String, Vec<u8>)]) -> Vec<Vec<u8>> {
     let mut requests = Vec::new();
     let with = |more: &[(String, Vec<u8>)]| [who, more].concat();
     for spelling in SPELLINGS {

@@ -18,28 +18,28 @@ use crate::http::{Headers, authorization, header};
 use crate::tokens::{SECRET, b64, jws, key_file, public_key, rs256, sign, token};
 
 /// A configuration of the filter.
-pub(crate) struct Policy {
-    pub(crate) name: &'static str,
-    pub(crate) settings: Value,
-    pub(crate) cases: Vec<Case>,
+pub struct Policy {
+    pub name: &'static str,
+    pub settings: Value,
+    pub cases: Vec<Case>,
     /// Whether its settings are those of `kinto_jwt`.
-    pub(crate) is_of_kinto_jwt: bool,
+    pub is_of_kinto_jwt: bool,
 }
 
-pub(crate) struct Case {
-    pub(crate) name: String,
-    pub(crate) method: &'static str,
-    pub(crate) path: String,
-    pub(crate) headers: Headers,
-    pub(crate) expected: Result<String, Rejection>,
+pub struct Case {
+    pub name: String,
+    pub method: &'static str,
+    pub path: String,
+    pub headers: Headers,
+    pub expected: Result<String, Rejection>,
     /// What the client sees where that does not follow from `expected` and the settings.
-    pub(crate) answer: Option<&'static str>,
-    pub(crate) differs: Option<&'static str>,
+    pub answer: Option<&'static str>,
+    pub differs: Option<&'static str>,
 }
 
 impl Policy {
     /// What the client sees: who Kinto says that it is, or a status.
-    pub(crate) fn answer(&self, case: &Case) -> String {
+    pub fn answer(&self, case: &Case) -> String {
         match (&case.expected, case.answer) {
             (_, Some(answer)) => answer.to_owned(),
             (Ok(user), None) => format!("kinto_jwt:{user}"),
@@ -61,7 +61,7 @@ impl Policy {
     }
 
     /// Who Kinto says a request of the unauthorized user is.
-    pub(crate) fn unauthorized(&self) -> String {
+    pub fn unauthorized(&self) -> String {
         match self.settings.get("unauthorizedUserId") {
             Some(Value::Null) => "anonymous".into(),
             Some(Value::String(user)) => format!("kinto_jwt:{user}"),
@@ -71,7 +71,7 @@ impl Policy {
     }
 
     /// The same in terms of the gate.
-    pub(crate) fn answer_of(&self, outcome: &Outcome) -> String {
+    pub fn answer_of(&self, outcome: &Outcome) -> String {
         match outcome {
             Outcome::Rejected(answer) => format!("HTTP {}", answer.status),
             outcome => outcome
@@ -82,31 +82,21 @@ impl Policy {
 }
 
 /// Builds the cases of a policy.
-pub(crate) struct List(pub(crate) Vec<Case>);
+pub struct List(pub Vec<Case>);
 
 impl List {
-    pub(crate) fn headers(
-        &mut self,
-        name: &str,
-        headers: Headers,
-        expected: Result<&str, Rejection>,
-    ) -> &mut Case {
+    pub fn headers(&mut self, name: &str, headers: Headers, expected: Result<&str, Rejection>) -> &mut Case {
         self.0.push(Case::new(name, headers, expected));
         self.0.last_mut().unwrap()
     }
 
     /// A token in `Authorization: JWT`.
-    pub(crate) fn token(&mut self, name: &str, token: &str, expected: Result<&str, Rejection>) -> &mut Case {
+    pub fn token(&mut self, name: &str, token: &str, expected: Result<&str, Rejection>) -> &mut Case {
         self.headers(name, vec![authorization(token)], expected)
     }
 
     /// RS256-signed claims.
-    pub(crate) fn claims(
-        &mut self,
-        name: &str,
-        claims: Value,
-        expected: Result<&str, Rejection>,
-    ) -> &mut Case {
+    pub fn claims(&mut self, name: &str, claims: Value, expected: Result<&str, Rejection>) -> &mut Case {
         self.token(name, &rs256(&claims), expected)
     }
 
@@ -138,7 +128,7 @@ impl Request for Case {
 }
 
 impl Case {
-    pub(crate) fn new(name: &str, headers: Headers, expected: Result<&str, Rejection>) -> Self {
+    pub fn new(name: &str, headers: Headers, expected: Result<&str, Rejection>) -> Self {
         Self {
             name: name.to_owned(),
             method: "GET",
@@ -150,30 +140,30 @@ impl Case {
         }
     }
 
-    pub(crate) fn to(&mut self, method: &'static str, path: &str) -> &mut Self {
+    pub fn to(&mut self, method: &'static str, path: &str) -> &mut Self {
         (self.method, self.path) = (method, path.to_owned());
         self
     }
 
-    pub(crate) fn answer(&mut self, answer: &'static str) -> &mut Self {
+    pub fn answer(&mut self, answer: &'static str) -> &mut Self {
         self.answer = Some(answer);
         self
     }
 
-    pub(crate) fn differs(&mut self, entry: &'static str) {
+    pub fn differs(&mut self, entry: &'static str) {
         self.differs = Some(entry);
     }
 }
 
 /// The main test key, and these settings over it.
-pub(crate) fn with(more: Value) -> Value {
+pub fn with(more: Value) -> Value {
     let mut settings = json!({"public_key": public_key("rsa")});
     settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     settings
 }
 
 /// The table for tokens that are used at the time `now`.
-pub(crate) fn policies(now: u64) -> Vec<Policy> {
+pub fn policies(now: u64) -> Vec<Policy> {
     let good = json!({"sub": "alice", "exp": now + 600});
     let policy = |name, settings, fill: &dyn Fn(&mut List)| {
         let mut list = List(Vec::new());

@@ -1,0 +1,10 @@
+//! What several test binaries and the benchmark share. It panics where something is not as a test needs it.
+
+pub mod forgeries;
+pub mod http;
+pub mod issuer;
+pub mod ring_host;
+pub mod servers;
+pub mod table;
+pub mod table_of_policies;
+pub mod tokens;
