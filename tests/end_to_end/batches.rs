@@ -5,7 +5,7 @@ use std::time::Duration;
 use kinto_jwt_filter::is_batch;
 use serde_json::{Value, json};
 
-use crate::promise::over_h2;
+use crate::promise::undecided::over_h2;
 use crate::wsgi::Servers;
 use kit::forgeries::{FORGERY, forgeries, json_type, without_safeguards};
 use kit::http::{self, Headers, authorization, header};

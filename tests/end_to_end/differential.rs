@@ -5,30 +5,35 @@
 //! `granian`) puts another server behind the filter, and `FUZZ_SHOW=100` shows more than five findings of a kind. An
 //! identity that a request claims without proof begins with `forged`.
 
+mod answer;
+mod connection;
 mod honest;
 mod hostile;
 mod paths;
 mod random;
+mod report;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use kinto_jwt_filter::is_batch;
 use serde_json::{Value, json};
 
+use kit::forgeries::{json_type, without_safeguards};
+use kit::http::{self, Response, authorization, header};
+use kit::servers::{self, Envoy, Kinto, as_struct, closing_after_each, config_of};
+use kit::table::with;
+use kit::tokens::{now, rs256, token};
+
 use crate::wsgi::Servers;
+use answer::{batches, is_forged, location, normalised, seen};
+use connection::{Connection, bytes};
 use honest::Who;
 use hostile::Hostile;
-use kit::forgeries::{json_type, without_safeguards};
-use kit::http::{self, Headers, Response, authorization, header};
-use kit::servers::{self, Envoy, Kinto, as_struct, closing_after_each, config_of};
-use kit::table::with as settings;
-use kit::tokens::{now, rs256, token};
 use random::Random;
+use report::Report;
 
 /// Enough to keep two Kintos and an Envoy busy on two cores.
 const THREADS: usize = 3;
@@ -71,146 +76,6 @@ fn seed() -> u64 {
     u64::try_from(variable("FUZZ_SEED", 1)).unwrap()
 }
 
-/// A connection that is kept for the next request, unless the server closes it.
-struct Connection {
-    port: u16,
-    stream: Option<TcpStream>,
-}
-
-impl Connection {
-    fn to(port: u16) -> Self {
-        Self { port, stream: None }
-    }
-
-    /// The answer; `None` when the server closes without one.
-    fn send(&mut self, request: &[u8]) -> Option<Response> {
-        if let Some(stream) = self.stream.take()
-            && let Some(answer) = self.send_on(stream, request)
-        {
-            return Some(answer);
-        }
-        // A kept connection may have been closed since.
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        self.send_on(stream, request)
-    }
-
-    fn send_on(&mut self, mut stream: TcpStream, request: &[u8]) -> Option<Response> {
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        let _ = stream.write_all(request);
-        let (mut answer, mut chunk) = (Vec::new(), [0; 65_536]);
-        let mut is_complete = false;
-        while !is_complete && let Ok(read @ 1..) = stream.read(&mut chunk) {
-            answer.extend_from_slice(&chunk[..read]);
-            is_complete = http::split(&answer).is_some_and(|(head, body)| has_all(&head, &body));
-        }
-        let (head, mut body) = http::split(&answer)?;
-        let lower = head.to_ascii_lowercase();
-        if lower.contains("transfer-encoding: chunked") {
-            body = http::dechunk(&body);
-        }
-        if is_complete && !lower.contains("connection: close") {
-            self.stream = Some(stream);
-        }
-        let status = head.split(' ').nth(1)?.parse().ok()?;
-        Some(Response { status, head, body })
-    }
-}
-
-fn has_all(head: &str, body: &[u8]) -> bool {
-    if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
-        return body.ends_with(b"0\r\n\r\n");
-    }
-    let is_empty = head.split(' ').nth(1).is_some_and(|status| matches!(status, "204" | "304"));
-    is_empty || http::content_length(head).is_some_and(|length| body.len() >= length)
-}
-
-/// A request on a connection that is kept, in chunks if there is a text for its trailers.
-fn bytes(method: &str, path: &[u8], headers: &Headers, body: &[u8], chunked: Option<&str>) -> Vec<u8> {
-    let mut request = [method.as_bytes(), b" ", path, b" HTTP/1.1\r\nHost: kinto\r\n"].concat();
-    for (name, value) in headers {
-        request.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
-    }
-    let Some(trailers) = chunked else {
-        request.extend(format!("Content-Length: {}\r\n\r\n", body.len()).into_bytes());
-        request.extend(body);
-        return request;
-    };
-    request.extend(b"Transfer-Encoding: chunked\r\n\r\n");
-    for chunk in body.chunks(1000) {
-        request.extend(format!("{:x}\r\n", chunk.len()).into_bytes());
-        request.extend([chunk, b"\r\n"].concat());
-    }
-    request.extend(format!("0\r\n{trailers}\r\n").into_bytes());
-    request
-}
-
-/// What an answer of an observed Kinto says of what happened inside.
-fn seen(answer: &Response, name: &str) -> Vec<Value> {
-    let prefix = format!("{name}: ");
-    let mut lines = answer.head.lines();
-    let line = lines.find(|line| line.get(..prefix.len()).is_some_and(|p| p.eq_ignore_ascii_case(&prefix)));
-    line.map_or_else(Vec::new, |line| serde_json::from_str(&line[prefix.len()..]).unwrap())
-}
-
-fn is_forged(answer: &Response) -> bool {
-    let is_claim = |user: &Value| user.as_str().is_some_and(|user| user.contains("forged"));
-    seen(answer, "x-seen-users").iter().any(is_claim)
-        || String::from_utf8_lossy(&answer.body).contains("kinto_jwt:forged")
-}
-
-/// How many times the batch endpoint was entered.
-fn batches(answer: &Response) -> usize {
-    let is_batch = |view: &&Value| view.as_str().is_some_and(|view| view.starts_with("POST batch "));
-    seen(answer, "x-seen-views").iter().filter(is_batch).count()
-}
-
-/// What was found, and what it was found among.
-#[derive(Default)]
-struct Report {
-    cases: usize,
-    honest: usize,
-    dangerous: usize,
-    /// Hostile batches that the filter let pass.
-    passed: usize,
-    /// Batches within batches behind the filter, and without it.
-    nested: usize,
-    nested_without: usize,
-    findings: Vec<Finding>,
-}
-
-struct Finding {
-    /// What kind of fault it is.
-    what: &'static str,
-    case: usize,
-    /// Cases and time until it was found.
-    after: (usize, Duration),
-    text: String,
-}
-
-impl Report {
-    fn finding(&mut self, what: &'static str, case: usize, started: Instant, text: String) {
-        self.findings.push(Finding { what, case, after: (self.cases, started.elapsed()), text });
-    }
-
-    /// Fails if there are findings; of each kind, the shortest say the most.
-    fn judge(&self) {
-        let mut verdicts = Vec::new();
-        for what in ["forgery", "difference", "unknown path"] {
-            let mut found: Vec<&Finding> =
-                self.findings.iter().filter(|finding| finding.what == what).collect();
-            let Some(first) = found.first() else { continue };
-            let ((cases, elapsed), count) = (first.after, found.len());
-            verdicts.push(format!("{what}: {count}, the first after {cases} cases and {elapsed:.1?}"));
-            found.sort_by_key(|finding| finding.text.len());
-            for finding in found.iter().take(variable("FUZZ_SHOW", 5)) {
-                println!("{what}, seed {}, case {}: {}\n", seed(), finding.case, finding.text);
-            }
-        }
-        assert!(verdicts.is_empty(), "seed {}, {}", seed(), verdicts.join("; "));
-    }
-}
-
 /// Runs these cases on a few threads.
 fn run<T>(cases: Range<usize>, new: impl Fn() -> T + Sync, each: impl Fn(&mut T, usize) + Sync) {
     let next = AtomicUsize::new(cases.start);
@@ -238,7 +103,7 @@ fn plugins() -> [(&'static str, Value); 3] {
         ("reject", json!({"onMissing": "reject", "onInvalid": "reject"})),
         ("places", json!({"from": places, "claimsToHeaders": {"X-Sub": "sub"}, "forwardToken": true})),
     ]
-    .map(|(name, more)| (name, as_struct(&settings(more))))
+    .map(|(name, more)| (name, as_struct(&with(more))))
 }
 
 #[test]
@@ -388,30 +253,6 @@ fn difference(ours: &Value, theirs: &Value, batch: &str) -> String {
     let (number, (ours, theirs)) =
         pairs.find(|(_, (ours, theirs))| ours != theirs).unwrap_or((0, (&Value::Null, &Value::Null)));
     format!("answer {number}: {ours}\ninstead of {theirs}\nto {batch}")
-}
-
-/// An answer without the times in it.
-fn normalised(answer: Value) -> Value {
-    match answer {
-        Value::Array(list) => list.into_iter().map(normalised).collect(),
-        Value::Object(members) => {
-            let is_time =
-                |name: &str| matches!(name, "last_modified" | "ETag" | "Last-Modified" | "Date" | "Expires");
-            let members = members.into_iter().filter(|(name, _)| !is_time(name));
-            members.map(|(name, value)| (name, normalised(value))).collect::<serde_json::Map<_, _>>().into()
-        }
-        other => other,
-    }
-}
-
-/// Where an answer redirects to, without the host.
-fn location(answer: &Response) -> Option<Vec<u8>> {
-    let mut lines = answer.head.lines();
-    let line = lines.find(|line| line.to_ascii_lowercase().starts_with("location: "))?;
-    let target = line.split_once(": ")?.1;
-    let path =
-        target.split_once("://").map_or(target, |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
-    Some(path.as_bytes().to_vec())
 }
 
 #[test]
