@@ -6,5 +6,4 @@ pub mod issuer;
 pub mod ring_host;
 pub mod servers;
 pub mod table;
-pub mod table_of_policies;
 pub mod tokens;
