@@ -96,6 +96,4 @@ fn rsa_matches(algorithm: Algorithm, key: &RsaKey, message: &[u8], signature: &[
 }
 
 #[cfg(test)]
-mod ring_host;
-#[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use crate::counters::By;
 use crate::keys::host::HostVerify;
 use crate::keys::key::Key;
 use crate::keys::pem;
-use crate::keys::verify::ring_host::ring_host;
+use kit::ring_host::ring_host;
 
 fn b64(text: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(text).unwrap()
