@@ -24,22 +24,19 @@ pub struct Answer {
 
 impl Answer {
     /// 401 for a request without a token, with Kinto's own message.
-    #[must_use]
-    pub fn missing_token(scheme: &str) -> Self {
+    pub(crate) fn missing_token(scheme: &str) -> Self {
         Self::new(401, 104, "Unauthorized", "Please authenticate yourself to use this endpoint.")
             .with("WWW-Authenticate", format!("{scheme} realm=\"kinto\""))
     }
 
     /// 401 for an invalid token (RFC 6750 section 3.1). The reason is in the proxy's log only.
-    #[must_use]
-    pub fn invalid_token(scheme: &str) -> Self {
+    pub(crate) fn invalid_token(scheme: &str) -> Self {
         Self::new(401, 105, "Unauthorized", "Invalid Authorization Token")
             .with("WWW-Authenticate", format!("{scheme} realm=\"kinto\", error=\"invalid_token\""))
     }
 
     /// 503: the keys of the issuer are unavailable.
-    #[must_use]
-    pub fn keys_unavailable(retry_after: Option<u64>) -> Self {
+    pub(crate) fn keys_unavailable(retry_after: Option<u64>) -> Self {
         Self::new(
             503,
             201,
@@ -50,26 +47,22 @@ impl Answer {
     }
 
     /// 200 with this body: the answer to a batch of which Kinto gets nothing.
-    #[must_use]
-    pub fn ok(body: &Value) -> Self {
+    pub(crate) fn ok(body: &Value) -> Self {
         Self { status: 200, body: body.to_string(), header: None }
     }
 
     /// 400: a batch that the filter refuses.
-    #[must_use]
-    pub fn invalid_body(message: &str) -> Self {
+    pub(crate) fn invalid_body(message: &str) -> Self {
         Self::new(400, 107, "Invalid parameters", message)
     }
 
     /// 413: a batch that is larger than the limit.
-    #[must_use]
-    pub fn too_large(message: &str) -> Self {
+    pub(crate) fn too_large(message: &str) -> Self {
         Self::new(413, 113, "Request Entity Too Large", message)
     }
 
     /// 500: a call to the proxy failed, and nothing was forwarded.
-    #[must_use]
-    pub fn internal_error() -> Self {
+    pub(crate) fn internal_error() -> Self {
         Self::new(
             500,
             999,
@@ -79,8 +72,7 @@ impl Answer {
     }
 
     /// 502: Kinto's answer to a batch is not a list into which the entries of rejected sub-requests can be put.
-    #[must_use]
-    pub fn unreadable() -> Self {
+    pub(crate) fn unreadable() -> Self {
         Self::new(
             502,
             999,
@@ -92,8 +84,7 @@ impl Answer {
 
     /// The headers, as Kinto sends them. With `has_origin` the request has an `Origin` header, so that a browser asks
     /// for the CORS headers.
-    #[must_use]
-    pub fn headers(&self, has_origin: bool) -> Vec<(&'static str, &str)> {
+    pub(crate) fn headers(&self, has_origin: bool) -> Vec<(&'static str, &str)> {
         let mut headers = vec![
             ("content-type", "application/json"),
             ("cache-control", "no-store"),
@@ -110,8 +101,7 @@ impl Answer {
     }
 
     /// The answer as an entry of the `responses` of a batch (`build_response` in `kinto/core/utils.py`).
-    #[must_use]
-    pub fn batch_entry(&self, path: &str, is_head: bool) -> Value {
+    pub(crate) fn batch_entry(&self, path: &str, is_head: bool) -> Value {
         let body =
             if is_head { Value::from("") } else { serde_json::from_str(&self.body).unwrap_or_default() };
         let mut entry = json!({

@@ -7,26 +7,27 @@
 //! | word | meaning |
 //! |---|---|
 //! | policy | one item of the setting `policies`: where tokens are, what proves them, what they must say |
-//! | identity | the user id in the identity header (`userIdHeader`), which Kinto trusts |
+//! | place, credential | where a token may be in a request; what a request has there |
+//! | identity | the user id in the identity header (`userIdHeader`), which Kinto trusts, and the values of claim headers |
 //! | rejection | why a token, or its absence, proves nothing: `expired`, `bad_signature`, .. |
 //! | cause | the kind of a rejection: the token is missing, it is invalid, or its key is unavailable |
 //! | action | what the operator has set for a cause: `unauthorizedUser`, `anonymous`, `reject`, `report` |
 //! | outcome | as whom a request is forwarded, or that it is rejected |
-//! | answer | an HTTP answer that the filter gives itself |
+//! | answer | an HTTP answer; an [`Answer`] is one that the filter gives itself |
 //! | batch, sub-request | a request to `/v1/batch`; one of the requests in its body |
-//! | refusal | why a batch is not forwarded as a whole |
+//! | refusal | why a batch as a whole is not forwarded |
 //! | fault | what is wrong in the configuration or with a key, in words for the operator |
-//! | host, proxy | Envoy |
+//! | host, worker | Envoy; one of its threads, which has a module of its own |
 //!
 //! # One request, in order
 //!
 //! ```text
-//!  filter   strips the identity headers, in every spelling, from each request
-//!    gate   chooses a policy
-//!    request  finds one token, in the places of the policy
-//!    token    reads its parts and its header                         RFC 7515
-//!    keys     verifies the signature: now there are claims           RFC 7515, 7517, 7518
-//!    token    checks the claims, takes the user id out of them       RFC 7519
+//!  filter   strips the identity headers, in every spelling
+//!    gate   chooses the first policy that finds a token of its issuer
+//!    request  finds one token, in the places of a policy
+//!    token    reads the parts of the token and its header             RFC 7515
+//!    keys     verifies the signature: now there are claims            RFC 7515, 7517, 7518
+//!    token    checks the claims, and takes the user id out of them    RFC 7519
 //!    gate   decides: this user, or the action for the cause
 //!  filter   sets the identity header, or answers
 //! ```
@@ -34,12 +35,13 @@
 //! The types hold the order. [`Claims`](token::claims::Claims) come out of a verified signature only
 //! ([`Keys::verify`](keys::key::Keys::verify)), [`Admitted`](token::claims::Admitted) claims out of the rules, and the
 //! [`UserId`](token::user_id::UserId) of a token out of admitted claims.
-//! [`Policy::verify`](gate::policy::Policy::verify) is these lines.
+//! [`Policy::verify`](gate::policy::Policy::verify) is the lines from the first `token` to the second. It has the one
+//! way around them, for `verifyToken: false`; `tests/structure.rs` checks that no other file has one.
 //!
 //! The rules, and the file that keeps each:
 //!
-//! 1. Every header that WSGI files under the key of the identity header, or of a claim header, is removed, on every path
-//!    and method, before anything else (`filter/headers.rs`, `request/identity_header.rs`).
+//! 1. Every header that WSGI files under the key of the identity header, of `userId` or of a claim header is removed, on
+//!    every path and method, before anything else (`filter/headers.rs`, `request/identity_header.rs`).
 //! 2. A request has one token, or none: two different tokens prove nothing (`request/credentials.rs`). The first policy
 //!    that finds a token of its issuer decides (`gate/choose.rs`).
 //! 3. The token is a compact JWS, and asks for no extension that this filter does not have (`token/jws.rs`).
@@ -54,7 +56,7 @@
 //!
 //! Keys come from the configuration (`keys/pem.rs`, `keys/jwks.rs`), or from the issuer: one worker fetches its key
 //! set, and all workers take it (`keys/remote.rs`, `keys/refresh.rs`, `filter/envoy/issuer.rs`). A request whose token
-//! needs a key that is not there waits for it, for a few seconds.
+//! needs a key that is not there waits for it, for `timeoutSeconds`, or for twice that with discovery.
 //!
 //! # Where things are
 //!
@@ -72,11 +74,11 @@
 //! | [`request`] | where a token may be in a request; the identity header |
 //! | `counters.rs`, `answer.rs`, `rejection.rs`, `json.rs` | what is counted; answers in Kinto's form; why a token proves nothing; strict JSON |
 //!
-//! To add a claim rule: a field of [`Rules`](token::claims::Rules) and a line in its `admit`, a [`Rejection`], a line
-//! in `rules` of `config/policy.rs` and in the list of `config/settings.rs`. To add a place for tokens: a variant of
-//! [`Place`](request::credentials::Place), and a line in `place` of `config/policy.rs`.
+//! A new rule for claims goes into [`Rules`](token::claims::Rules), a new place for tokens into
+//! [`Place`](request::credentials::Place), a new setting into the list of `config/settings.rs`; `CONTRIBUTING.md` has
+//! each step.
 //!
-//! Only `filter/envoy/` knows Envoy. All else is plain Rust that runs under `cargo test`.
+//! Only `filter/envoy/` uses Envoy's SDK. All else is plain Rust that runs under `cargo test`.
 //!
 //! # One thread
 //!
@@ -105,7 +107,7 @@ mod rejection;
 mod request;
 mod token;
 
-// What the tests and the benchmarks use. Everything else is private, so that the compiler finds what nothing uses.
+// What the tests and the benchmarks use. Everything else is private, and the compiler finds what nothing uses.
 pub use answer::Answer;
 pub use batch::body::{
     BatchRequest, Rewritten, UnknownKeys, growth as batch_growth, rewrite as rewrite_batch,
@@ -121,7 +123,7 @@ pub use gate::config::Config;
 pub use gate::decide::Gate;
 pub use gate::decision::{Decision, Outcome};
 pub use gate::policy::PolicyIndex;
-pub use keys::host::HostVerify;
+pub use keys::boringssl::HostVerify;
 pub use rejection::{Cause, Rejection};
 pub use request::Request;
 pub use token::jws::Token;

@@ -126,6 +126,20 @@ fn only_one_folder_knows_the_sdk() {
     }
 }
 
+/// `Admitted` claims come out of a verified signature and the rules. This names the two ways around, and who may use them.
+#[test]
+fn claims_have_no_other_way_in() {
+    for (call, only) in [("without_verification(", "gate::policy"), ("Claims::parse(", "keys::key")] {
+        let callers = files(&source()).into_iter().filter(|file| {
+            let code = code(file);
+            code.contains(call) && !code.contains(&format!("fn {call}"))
+        });
+        let callers: Vec<String> =
+            callers.map(|file| module(&file)).filter(|name| !name.ends_with("tests")).collect();
+        assert_eq!(callers, [only], "{call}");
+    }
+}
+
 /// The module that `make build` makes.
 fn module_bytes() -> Vec<u8> {
     let path =

@@ -61,7 +61,7 @@ pub struct Rewritten {
     pub rejected: Vec<(usize, Value)>,
     /// The outcome of each sub-request that brought a token or is rejected, for the log and the metrics.
     pub decided: Vec<(&'static str, Option<Rejection>)>,
-    /// A policy whose key set lacks the key of a token: the issuer should be asked for a newer one.
+    /// A policy whose issuer may have the key of a token: the batch should wait for it.
     pub awaits: Option<PolicyIndex>,
 }
 

@@ -9,13 +9,15 @@
 //! 2. No sub-request has a body that Kinto's batch view could take for a batch, whatever its path: an object with a member
 //!    `requests`, its own or from `defaults.body` (`sub_request.rs`). No header changes how a body is read (`headers.rs`).
 //! 3. No sub-request has a path that Kinto redirects, or that servers may read in more than one way (`path.rs`).
-//! 4. Every header that WSGI files under the key of the identity header is removed, in every spelling (`headers.rs`).
+//! 4. Every header that WSGI files under the key of a header that only this filter may write is removed, in every
+//!    spelling (`headers.rs`).
 //! 5. A sub-request with a token, its own or from `defaults`, is decided like any other request and gets its own identity.
-//!    Every other sub-request has the identity of the request that carries the batch (`body.rs`).
-//! 6. Bodies, and headers that are not about identity, reach Kinto as they were sent.
+//!    So does one with a header that is meant for a token, even if there is no token in it. Every other sub-request has
+//!    the identity of the request that carries the batch (`body.rs`).
+//! 6. Bodies, and headers that are about neither identity nor bodies, reach Kinto as they were sent.
 //!
-//! A batch that breaks one of these rules is refused (`refusal.rs`). A sub-request may be rejected, like any request:
-//! then Kinto does not get it, and its entry is put into Kinto's answer (`splice.rs`).
+//! A batch that breaks one of the rules 1 to 3 is refused (`refusal.rs`). A sub-request may be rejected, like any
+//! request: then Kinto does not get it, and its entry is put into Kinto's answer (`splice.rs`).
 
 pub(crate) mod body;
 pub(crate) mod headers;

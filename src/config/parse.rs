@@ -9,7 +9,7 @@ use crate::gate::cache::CacheLimits;
 use crate::gate::config::{BatchLimits, Config};
 use crate::gate::on_failure::{Action, OnFailure, OpenPaths};
 use crate::gate::policy::{Policy, PolicyIndex};
-use crate::keys::host::HostVerify;
+use crate::keys::boringssl::HostVerify;
 use crate::request::credentials::Place;
 use crate::request::identity_header::IdentityHeader;
 use crate::token::header_text::Charset;

@@ -8,7 +8,7 @@ use crate::config::settings::{ConfigError, Settings, Topic, about, error};
 use crate::gate::policy::{Policy, PolicyIndex, Verification};
 use crate::json;
 use crate::keys::algorithm::{ALGORITHMS, names};
-use crate::keys::host::HostVerify;
+use crate::keys::boringssl::HostVerify;
 use crate::keys::jwks::{self, Origin};
 use crate::keys::key::{Choice, Key, Keys};
 use crate::keys::pem;
@@ -45,7 +45,7 @@ impl Reader {
         Self { host, charset, claim_headers: Vec::new(), warnings: Vec::new() }
     }
 
-    /// Reads the policy of this name at this place.
+    /// Reads the policy of this name and index.
     ///
     /// # Errors
     /// The first setting that is wrong.
@@ -226,14 +226,21 @@ fn check_schemes(setting: &str, schemes: &[String]) -> Result<(), ConfigError> {
 }
 
 fn algorithms(settings: &mut Settings) -> Result<Vec<Algorithm>, ConfigError> {
-    let wanted = settings.texts("algorithm")?.unwrap_or_else(|| vec!["RS256".to_owned()]);
-    wanted.iter().map(|name| name.parse()).collect::<Result<_, _>>().map_err(|_| {
-        error(
-            "algorithm",
-            "is not a name that this filter accepts",
-            format!("write one of {}, in this spelling, or a list of them", names(&ALGORITHMS, ", ")),
-        )
-    })
+    let mut found = Vec::new();
+    for name in settings.texts("algorithm")?.unwrap_or_else(|| vec!["RS256".to_owned()]) {
+        let Ok(algorithm) = name.parse() else {
+            return Err(error(
+                "algorithm",
+                "is not a name that this filter accepts",
+                format!("write one of {}, in this spelling, or a list of them", names(&ALGORITHMS, ", ")),
+            ));
+        };
+        if found.contains(&algorithm) {
+            return Err(error("algorithm", format!("has {name} twice"), "write each algorithm once"));
+        }
+        found.push(algorithm);
+    }
+    Ok(found)
 }
 
 fn rules(settings: &mut Settings) -> Result<Rules, ConfigError> {

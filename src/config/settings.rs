@@ -127,12 +127,11 @@ impl Settings {
 
     /// Adds defaults where these settings say nothing. A key or a place of their own hides all defaults of that topic.
     pub(crate) fn over(mut self, defaults: &Map<String, Value>) -> Self {
+        let hides = |topic| about(|other| other == topic).iter().any(|name| self.0.contains_key(*name));
+        let hidden = [Topic::Key, Topic::Place].into_iter().filter(|topic| hides(*topic));
+        let hidden: Vec<&str> = hidden.flat_map(|topic| about(|other| other == topic)).collect();
         for (name, value) in defaults {
-            let topic = SETTINGS.iter().find(|(known, _)| known == name).map(|(_, topic)| *topic);
-            let alternatives = about(|other| Some(other) == topic);
-            let is_hidden = matches!(topic, Some(Topic::Key | Topic::Place))
-                && alternatives.iter().any(|other| self.0.contains_key(*other));
-            if !is_hidden && !self.0.contains_key(name) {
+            if !hidden.contains(&name.as_str()) && !self.0.contains_key(name) {
                 self.0.insert(name.clone(), value.clone());
             }
         }

@@ -7,10 +7,9 @@ use crate::batch::body::{Rewritten, UnknownKeys, rewrite};
 use crate::batch::refusal::Refusal;
 use crate::batch::splice::Splicer;
 use crate::filter::host::{Body, Host, Wait};
+use crate::filter::state::{At, Batch, Flow, Next, State, answered, count_and_log, refuse};
 use crate::gate::decide::Gate;
 use crate::rejection::Rejection;
-
-use crate::filter::state::{At, Batch, Flow, Next, State, answered, refuse, report};
 
 /// Decides on a batch by its body, of which the proxy holds `size` bytes.
 pub(super) fn decide_body(gate: &Gate, host: &impl Host, batch: Batch, size: usize, may_wait: bool) -> Next {
@@ -55,7 +54,7 @@ fn report_batch(gate: &Gate, host: &impl Host, rewritten: &Rewritten, outer: Opt
     let count = rewritten.forwarded.saturating_add(rewritten.rejected.len());
     gate.counters().add("batch_subrequests".to_owned(), u64::try_from(count).unwrap_or_default());
     for (outcome, rejection) in &rewritten.decided {
-        report(gate, outcome, *rejection);
+        count_and_log(gate, outcome, *rejection);
     }
     if let Some(reason) = rewritten.decided.iter().find_map(|(_, rejection)| *rejection).or(outer) {
         host.note_reason(reason.code());

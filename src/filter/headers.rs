@@ -6,12 +6,11 @@ use crate::batch::body::{BatchRequest, growth};
 use crate::batch::path::{Target, target};
 use crate::batch::refusal::{Refusal, check_representation};
 use crate::filter::host::{Fields, Host, HostError, RequestHeaders, Wait};
+use crate::filter::state::{Arrived, At, Batch, Flow, Next, State, answered, count_and_log, refuse};
 use crate::gate::decide::Gate;
 use crate::gate::decision::{Decision, Outcome};
 use crate::request::Request;
 use crate::request::credentials::Place;
-
-use crate::filter::state::{Arrived, At, Batch, Flow, Next, State, answered, refuse, report};
 
 /// Strips the headers of a request, and decides by them.
 pub(super) fn take_headers(gate: &Gate, host: &impl Host, end_of_stream: bool) -> Next {
@@ -122,7 +121,7 @@ fn decide_headers<H: Host>(
         }
         Target::Batch(_) | Target::Other => {}
     }
-    report(gate, decision.outcome.code(), decision.rejection);
+    count_and_log(gate, decision.outcome.code(), decision.rejection);
     if let Some(rejection) = decision.rejection {
         host.note_reason(rejection.code());
     }
@@ -224,7 +223,7 @@ fn begin_batch<H: Host>(
         set("accept-encoding", Some(b"identity"))?;
     }
     if !matches!(outer.outcome, Outcome::Rejected(_)) {
-        report(gate, outer.outcome.code(), outer.rejection);
+        count_and_log(gate, outer.outcome.code(), outer.rejection);
     }
     Ok(Ok((Flow::Continue, State::Batch(Batch { outer, has_origin, content_length }))))
 }

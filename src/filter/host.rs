@@ -160,7 +160,7 @@ impl<'h, H: Host> RequestHeaders<'h, H> {
 
 impl<H: Host> Request for RequestHeaders<'_, H> {
     fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = Cow<'r, [u8]>> {
-        // Envoy has one of these fields: it joins several authorization fields with commas.
+        // Envoy has at most one field of each of these names: it joins several authorization fields with commas.
         let single = ["authorization", ":method", ":path", "origin", "access-control-request-method"];
         let by_name = self.all.get().is_none() && single.contains(&name);
         let all = if by_name { &[] } else { self.all() };

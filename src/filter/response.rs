@@ -6,9 +6,8 @@ use crate::answer::Answer;
 use crate::batch::refusal::utf_8_media_type;
 use crate::batch::splice::Splicer;
 use crate::filter::host::{Body, Fields, Host};
-use crate::gate::decide::Gate;
-
 use crate::filter::state::{Flow, Next, State, answered};
+use crate::gate::decide::Gate;
 
 /// Lets the answer begin if entries can be put into it: it is JSON and not encoded.
 pub(super) fn check_answer(gate: &Gate, host: &impl Host, splicer: Splicer, end_of_stream: bool) -> Next {

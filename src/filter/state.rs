@@ -78,7 +78,7 @@ pub(super) fn answered(host: &impl Host, answer: &Answer, has_origin: bool) -> N
 }
 
 /// Counts the outcome of a request, and logs why it proves nothing.
-pub(super) fn report(gate: &Gate, outcome: &str, rejection: Option<Rejection>) {
+pub(super) fn count_and_log(gate: &Gate, outcome: &str, rejection: Option<Rejection>) {
     gate.counters().count_decision(outcome, rejection);
     match rejection {
         Some(rejection) if outcome == "reported" => info!("would be rejected: {}", rejection.code()),

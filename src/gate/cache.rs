@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 
 use lru::LruCache;
 
-use crate::gate::policy::Verified;
+use crate::gate::policy::Identity;
 
 /// Bytes of an entry without its texts: the words in the hash table, the links of the list, the times, and the overhead
 /// of the allocator. Measured.
@@ -38,7 +38,7 @@ pub(crate) struct TokenCache {
 
 #[derive(Debug)]
 struct Entries {
-    by_token: LruCache<Box<[u8]>, Verified>,
+    by_token: LruCache<Box<[u8]>, Identity>,
     bytes: usize,
 }
 
@@ -49,7 +49,7 @@ impl TokenCache {
     }
 
     /// Finds a token, and marks it as most recently used.
-    pub(crate) fn find(&self, token: &[u8]) -> Option<Verified> {
+    pub(crate) fn find(&self, token: &[u8]) -> Option<Identity> {
         if self.limits.max_entries == 0 {
             return None;
         }
@@ -57,7 +57,7 @@ impl TokenCache {
     }
 
     /// Keeps a verified token. Forgets the least recently used ones if there is no room.
-    pub(crate) fn keep(&self, token: &[u8], verified: Verified) {
+    pub(crate) fn keep(&self, token: &[u8], verified: Identity) {
         let size = entry_size(token, &verified);
         if self.limits.max_entries == 0 || size > self.limits.max_bytes {
             return;
@@ -110,7 +110,7 @@ impl Entries {
     }
 }
 
-fn entry_size(token: &[u8], verified: &Verified) -> usize {
+fn entry_size(token: &[u8], verified: &Identity) -> usize {
     let issuer = verified.issuer.as_ref().map_or(0, |issuer| text_size(issuer));
     let claims = verified.claims.iter().flat_map(|claims| claims.iter().flatten());
     let texts = claims.fold(issuer, |sum, text| text_size(text.as_str()).saturating_add(sum));
@@ -133,8 +133,8 @@ mod tests {
     use crate::token::header_text::Charset;
     use crate::token::user_id::UserId;
 
-    fn alice() -> Verified {
-        Verified {
+    fn alice() -> Identity {
+        Identity {
             policy: PolicyIndex(0),
             issuer: None,
             user_id: UserId::from_value(&json!("alice"), Charset::Ascii).unwrap(),

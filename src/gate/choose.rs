@@ -10,7 +10,7 @@ use crate::request::credentials::{Credential, Credentials, Place};
 
 /// The policy that decides on a request, and what the request holds for it.
 pub(crate) struct Chosen<'g, 'r> {
-    /// `None` if there is nothing for any policy.
+    /// `None` if no policy fits.
     pub(crate) policy: Option<&'g Policy>,
     pub(crate) credential: Credential<'r>,
     /// The places, of all policies, that hold something meant for this filter.
@@ -24,7 +24,7 @@ struct WithIssuer<'r> {
 }
 
 /// Chooses the first policy that finds something in its places and whose `issuer` is the token's `iss`, or that has no
-/// `issuer`. What is found and cannot be a token has no `iss`.
+/// `issuer`. What is found and cannot be a token has no `iss`. If there is one policy only, it is always chosen.
 ///
 /// Where no policy fits, the request is rejected for the most specific of these reasons: something cannot be a token
 /// (the last one that was found), the issuer is unknown, a scheme is not this filter's, there is no token.
@@ -41,7 +41,7 @@ pub(crate) fn choose<'g: 'r, 'r>(
         return Chosen { policy: Some(policy), credential, places };
     }
     let mut chosen = None;
-    let mut reason = Rejection::NoToken;
+    let mut unfit = Credential::Absent(Rejection::NoToken);
     let mut previous: Option<(&Credentials, Credential<'r>)> = None;
     let mut last: Option<WithIssuer<'r>> = None;
     for policy in policies {
@@ -55,40 +55,30 @@ pub(crate) fn choose<'g: 'r, 'r>(
             // The places of the other policies are searched too, so that no token in them reaches Kinto.
             continue;
         }
-        match credential {
-            Credential::Absent(absent) => {
-                if reason == Rejection::NoToken {
-                    reason = absent;
+        let issuer = match &credential {
+            Credential::Absent(_) => {
+                if unfit == Credential::Absent(Rejection::NoToken) {
+                    unfit = credential;
                 }
+                continue;
             }
-            Credential::Invalid(_) if policy.issuers.include(None) => chosen = Some((policy, credential)),
-            Credential::Invalid(invalid) => reason = invalid,
-            Credential::Token(ref token) => {
+            Credential::Invalid(_) => None,
+            Credential::Token(token) => {
                 let known = last.take().filter(|last| last.token == *token);
                 let read = || WithIssuer { issuer: issuer_of(token), token: token.clone() };
-                let issuer = last.insert(known.unwrap_or_else(read)).issuer.as_deref();
-                if policy.issuers.include(issuer) {
-                    chosen = Some((policy, credential));
-                } else if matches!(reason, Rejection::NoToken | Rejection::ForeignScheme) {
-                    reason = Rejection::IssuerUnknown;
-                }
+                last.insert(known.unwrap_or_else(read)).issuer.as_deref()
             }
-        }
-    }
-    let mut distinct: Vec<&Place> = Vec::with_capacity(places.len());
-    for place in places {
-        if !distinct.contains(&place) {
-            distinct.push(place);
+        };
+        if policy.issuers.include(issuer) {
+            chosen = Some((policy, credential));
+        } else if let Credential::Invalid(_) = credential {
+            unfit = credential;
+        } else if let Credential::Absent(_) = unfit {
+            unfit = Credential::Invalid(Rejection::IssuerUnknown);
         }
     }
     match chosen {
-        Some((policy, credential)) => Chosen { policy: Some(policy), credential, places: distinct },
-        None => {
-            let credential = match reason {
-                Rejection::NoToken | Rejection::ForeignScheme => Credential::Absent(reason),
-                _ => Credential::Invalid(reason),
-            };
-            Chosen { policy: None, credential, places: distinct }
-        }
+        Some((policy, credential)) => Chosen { policy: Some(policy), credential, places },
+        None => Chosen { policy: None, credential: unfit, places },
     }
 }

@@ -36,8 +36,7 @@ impl Config {
     }
 
     /// Every place where a token may be, of all policies, each once.
-    #[must_use]
-    pub fn places(&self) -> Vec<&Place> {
+    pub(crate) fn places(&self) -> Vec<&Place> {
         let mut places = Vec::new();
         for place in self.policies.iter().flat_map(|policy| policy.credentials.places()) {
             if !places.contains(&place) {
@@ -48,21 +47,19 @@ impl Config {
     }
 
     /// Whether any request or sub-request may be rejected.
-    #[must_use]
-    pub fn may_reject(&self) -> bool {
+    pub(crate) fn may_reject(&self) -> bool {
         let OnFailure { missing, invalid, keys_unavailable, .. } = self.on_failure;
         let fetches = self.policies.iter().any(|policy| policy.remote().is_some());
         [missing, invalid].contains(&Action::Reject) || (fetches && keys_unavailable == Action::Reject)
     }
 
     /// Whether WSGI files a header of this name under the key of a header that only this filter may write.
-    #[must_use]
-    pub fn is_ours(&self, name: &str) -> bool {
+    pub(crate) fn is_ours(&self, name: &str) -> bool {
         self.own_headers().any(|header| header.is_spelled(name))
     }
 
     /// The headers that only this filter may write.
-    pub fn own_headers(&self) -> impl Iterator<Item = &IdentityHeader> {
+    pub(crate) fn own_headers(&self) -> impl Iterator<Item = &IdentityHeader> {
         std::iter::once(&self.identity_header).chain(&self.usual_header).chain(&self.claim_headers)
     }
 }

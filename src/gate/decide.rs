@@ -1,4 +1,4 @@
-//! The whole decision: from a request to who Kinto takes it for, or to the answer that the client gets instead.
+//! Decides as whom a request is forwarded, or which answer the client gets.
 
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -12,9 +12,9 @@ use crate::gate::choose::{Chosen, choose};
 use crate::gate::config::Config;
 use crate::gate::decision::{Decision, Outcome};
 use crate::gate::on_failure::Action;
-use crate::gate::policy::{Policy, PolicyIndex, Verification, Verified};
+use crate::gate::policy::{Identity, Policy, PolicyIndex, Verification};
+use crate::keys::boringssl::HostVerify;
 use crate::keys::fault::Fault;
-use crate::keys::host::HostVerify;
 use crate::rejection::{Cause, Rejection};
 use crate::request::Request;
 use crate::request::credentials::{Credential, Place};
@@ -33,7 +33,7 @@ pub struct Gate {
 /// What the token of a request proves, or why it proves nothing.
 #[derive(Clone, Debug)]
 pub(crate) struct Proof<'g> {
-    verdict: Result<Verified, Rejection>,
+    verdict: Result<Identity, Rejection>,
     policy: Option<&'g Policy>,
     remove: Vec<&'g Place>,
 }
@@ -80,7 +80,7 @@ impl Gate {
         }
     }
 
-    /// The decision on a request whose token proves this.
+    /// The decision on a request with this proof.
     pub(crate) fn decision<'g>(&'g self, proof: &Proof<'g>, request: &impl Request) -> Decision<'g> {
         let rejection = proof.rejection();
         let may_learn = |policy: &&Policy| rejection.is_some_and(|rejection| policy.may_learn(rejection));
@@ -92,7 +92,7 @@ impl Gate {
         }
     }
 
-    /// As whom a request is forwarded whose token proves this, or that it is rejected.
+    /// The outcome for a request with this proof.
     pub(crate) fn outcome(&self, proof: &Proof<'_>, request: &impl Request) -> Outcome {
         match &proof.verdict {
             Ok(verified) => Outcome::User(verified.user_id.clone(), verified.claims.clone()),
@@ -138,7 +138,7 @@ impl Gate {
         credential: &Credential<'_>,
         now: NumericDate,
         failed: Option<&mut Failed>,
-    ) -> Result<Verified, Rejection> {
+    ) -> Result<Identity, Rejection> {
         let token = match credential {
             Credential::Token(token) => token,
             Credential::Absent(rejection) | Credential::Invalid(rejection) => return Err(*rejection),
@@ -156,7 +156,7 @@ impl Gate {
         checked.map(|()| known)
     }
 
-    fn verify(&self, policy: &Policy, token: &[u8], now: NumericDate) -> Result<Verified, Rejection> {
+    fn verify(&self, policy: &Policy, token: &[u8], now: NumericDate) -> Result<Identity, Rejection> {
         self.counters.count_miss();
         let verified = policy.verify(token, &self.last_header, &self.counters, now)?;
         if matches!(policy.verification, Verification::On { .. }) {
@@ -174,7 +174,7 @@ impl Gate {
         unverified_issuer(parsed.payload()).map(Rc::from)
     }
 
-    /// Takes an issuer's key set for a policy; tokens that the old keys verified are forgotten. Returns words on the
+    /// Takes an issuer's key set for a policy, and forgets the verified tokens of all policies. Returns words on the
     /// keys of the set that cannot be used.
     ///
     /// # Errors
@@ -222,8 +222,8 @@ impl Failed {
         &mut self,
         policy: PolicyIndex,
         token: &[u8],
-        verify: impl FnOnce() -> Result<Verified, Rejection>,
-    ) -> Result<Verified, Rejection> {
+        verify: impl FnOnce() -> Result<Identity, Rejection>,
+    ) -> Result<Identity, Rejection> {
         let key = (policy, token.into());
         if let Some(rejection) = self.0.get(&key) {
             return Err(*rejection);

@@ -18,7 +18,7 @@ pub struct Decision<'g> {
     pub(crate) remove: Vec<&'g Place>,
     /// Why the token, or its absence, proves nothing.
     pub rejection: Option<Rejection>,
-    /// The policy whose key set lacks the key of the token: the issuer should be asked for a newer one.
+    /// The policy whose issuer may have the key of the token: the request should wait for it.
     pub awaits: Option<PolicyIndex>,
 }
 

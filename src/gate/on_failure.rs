@@ -71,7 +71,7 @@ impl OpenPaths {
     }
 
     /// Whether this `:path` is one of them. If Kinto reads the path in another way, the worst is that the request is
-    /// forwarded as nobody's.
+    /// forwarded without an identity, or as the unauthorized user.
     fn contains(&self, path: &[u8]) -> bool {
         self.0.contains(&normalized(path))
     }

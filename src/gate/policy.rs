@@ -6,8 +6,8 @@ use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
 use crate::counters::Counters;
+use crate::keys::boringssl::HostVerify;
 use crate::keys::fault::Fault;
-use crate::keys::host::HostVerify;
 use crate::keys::jwks::{self, Origin};
 use crate::keys::key::{Choice, Keys};
 use crate::keys::remote::RemoteJwks;
@@ -23,7 +23,7 @@ use crate::token::user_id::UserId;
 /// Whose tokens are believed, and what they must say.
 #[derive(Debug)]
 pub(crate) struct Policy {
-    /// The place of the policy in the configuration.
+    /// The index of the policy in the configuration.
     pub(crate) index: PolicyIndex,
     /// Its name in metrics and in the log (`policies[].name`).
     pub(crate) name: String,
@@ -41,12 +41,12 @@ pub(crate) struct Policy {
     pub(crate) user_id_claim: ClaimName,
     /// `userIdCharset`: the characters that the user id and the claim headers may have.
     pub(crate) charset: Charset,
-    /// `claimsToHeaders`: for each of the configuration's claim headers, the claim that fills it. Headers that only
-    /// later policies fill may be missing at the end.
+    /// `claimsToHeaders`: for each of the configuration's claim headers, the claim that fills it. May be
+    /// shorter than the list of headers; the rest is `None`.
     pub(crate) header_claims: Vec<Option<ClaimName>>,
 }
 
-/// The place of a policy in [`Config`](crate::gate::config::Config)'s list.
+/// The index of a policy in the list of [`Config`](crate::gate::config::Config).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PolicyIndex(pub(crate) usize);
 
@@ -65,10 +65,10 @@ pub(crate) enum Verification {
     },
 }
 
-/// What a verified token says.
+/// What a policy takes from a token that it believes.
 #[derive(Clone, Debug)]
-pub(crate) struct Verified {
-    /// The policy that verified it.
+pub(crate) struct Identity {
+    /// The policy that believes the token.
     pub(crate) policy: PolicyIndex,
     /// `iss`, by which the policy is chosen.
     pub(crate) issuer: Option<Rc<str>>,
@@ -79,7 +79,7 @@ pub(crate) struct Verified {
 }
 
 impl Policy {
-    /// The only way from a token to a user id: each line takes what the one before it proved.
+    /// The only way from a token to a user id: each line takes what the line before it has made.
     ///
     /// # Errors
     /// Why the token proves nothing.
@@ -89,7 +89,7 @@ impl Policy {
         last_header: &LastHeader,
         counters: &Counters,
         now: NumericDate,
-    ) -> Result<Verified, Rejection> {
+    ) -> Result<Identity, Rejection> {
         let parsed = Token::parse_with(token, last_header)?;
         self.check_typ(parsed.typ())?;
         let admitted = match &self.verification {
@@ -104,7 +104,7 @@ impl Policy {
             }
         };
         let user_id = UserId::from_claims(&admitted, &self.user_id_claim, self.charset)?;
-        Ok(Verified {
+        Ok(Identity {
             policy: self.index,
             issuer: admitted.object().get("iss").and_then(Value::as_str).map(Rc::from),
             user_id,
@@ -139,10 +139,9 @@ impl Policy {
     /// # Errors
     /// It has no key that can be used; the known keys stay.
     pub(crate) fn take_set(&self, set: &Value, host: Option<HostVerify>) -> Result<Vec<String>, Fault> {
+        let Some(keys) = self.keys() else { return Ok(Vec::new()) };
         let set = jwks::parse(set, &self.algorithms, Origin::Remote, host)?;
-        if let Some(keys) = self.keys() {
-            keys.replace(Keys::new(set.keys, Choice::ByKid));
-        }
+        keys.replace(Keys::new(set.keys, Choice::ByKid));
         Ok(set.skipped)
     }
 
@@ -167,7 +166,9 @@ impl Policy {
         let text = |name: &Option<ClaimName>| {
             HeaderText::from_value(name.as_ref()?.find(claims)?, self.charset).ok()
         };
-        (!self.header_claims.is_empty()).then(|| self.header_claims.iter().map(text).collect())
+        let texts: Vec<_> = self.header_claims.iter().map(text).collect();
+        let used = texts.iter().rposition(Option::is_some)?.saturating_add(1);
+        Some(texts.into_iter().take(used).collect())
     }
 
     /// Compares media types as RFC 7515 section 4.1.9 says: in any letter case, and `application/` may be left out

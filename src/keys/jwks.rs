@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use spki::der::Encode;
 
 use crate::keys::algorithm::names;
+use crate::keys::boringssl::HostVerify;
 use crate::keys::fault::Fault;
-use crate::keys::host::HostVerify;
 use crate::keys::key::Key;
 use crate::keys::pem;
 

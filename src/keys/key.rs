@@ -3,7 +3,7 @@
 use jsonwebtoken::{Algorithm, DecodingKey};
 
 use crate::counters::{By, Counters};
-use crate::keys::host::{HostKey, HostVerify, can_verify};
+use crate::keys::boringssl::{HostKey, HostVerify, can_verify};
 use crate::keys::verify::ModuleKey;
 use crate::rejection::Rejection;
 use crate::token::claims::Claims;
@@ -57,7 +57,7 @@ pub(crate) struct Keys {
 /// How the key of a token is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
-    /// There is one key, whatever `kid` says (`public_key`).
+    /// There is one key for each algorithm, whatever `kid` says (`public_key`).
     Only,
     /// By `kid` (`jwks`, `remoteJwks`).
     ByKid,
@@ -82,7 +82,7 @@ impl Keys {
     /// The claims of a token that one of these keys signed with this algorithm, which is the token's `alg`.
     ///
     /// # Errors
-    /// No key may have signed it, or the key that may have did not; or the payload is not a JSON object.
+    /// No key fits, the signature is wrong, or the payload is not a JSON object.
     pub(crate) fn verify(
         &self,
         token: &Token<'_>,

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `algorithm.rs` | the algorithms and their names |
 //! | `key.rs` | one key, and the keys of a policy: which one may have signed a token, and whether it did |
-//! | `verify.rs`, `host.rs` | verification in the module, and by Envoy's BoringSSL |
+//! | `verify.rs`, `boringssl.rs` | verification in the module, and by Envoy's BoringSSL |
 //! | `pem.rs`, `jwks.rs`, `fault.rs` | keys out of `public_key` and out of a JWK Set; what is wrong with them |
 //! | `ring.rs` | the keys of a policy, which an issuer may replace |
 //! | `remote.rs`, `refresh.rs` | which answers of an issuer are believed, and when it is asked |
@@ -16,8 +16,8 @@
 //! cannot be used, and they make the module 44 KB larger (measured).
 
 pub(crate) mod algorithm;
+pub(crate) mod boringssl;
 pub(crate) mod fault;
-pub(crate) mod host;
 pub(crate) mod jwks;
 pub(crate) mod key;
 pub(crate) mod pem;

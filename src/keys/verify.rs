@@ -1,4 +1,4 @@
-//! Signature verification in the module, by the crates of RustCrypto and dalek, where the host cannot (`host.rs`).
+//! Signature verification in the module, by the crates of RustCrypto and dalek, where the host cannot (`boringssl.rs`).
 //!
 //! A key is parsed once, at load.
 

@@ -10,7 +10,7 @@ pub(crate) const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// One place where a token may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// A header field.
     Header {
         /// Its name, in lower case.
@@ -68,7 +68,9 @@ impl Credentials {
                 }
                 continue;
             }
-            used.push(place);
+            if !used.contains(&place) {
+                used.push(place);
+            }
             found = match (found, here) {
                 (Credential::Absent(_), here) => here,
                 (Credential::Token(one), Credential::Token(other)) if one == other => Credential::Token(one),
@@ -84,8 +86,7 @@ impl Credentials {
 
 impl Place {
     /// The name of the field in which the place is, in lower case.
-    #[must_use]
-    pub fn field(&self) -> &str {
+    pub(crate) fn field(&self) -> &str {
         match self {
             Self::Header { name, .. } => name,
             Self::Cookie(_) => "cookie",
@@ -94,8 +95,7 @@ impl Place {
     }
 
     /// The value of the field without the token; `None` if nothing is left.
-    #[must_use]
-    pub fn remove_from(&self, value: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn remove_from(&self, value: &[u8]) -> Option<Vec<u8>> {
         match self {
             Self::Header { .. } => None,
             Self::Cookie(name) => {

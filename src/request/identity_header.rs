@@ -2,35 +2,31 @@
 
 /// The identity header (`userIdHeader`).
 #[derive(Clone, Debug)]
-pub struct IdentityHeader {
+pub(crate) struct IdentityHeader {
     name: String,
     key: String,
 }
 
 impl IdentityHeader {
     /// The header of this name, which must be a field name (RFC 9110 section 5.1).
-    #[must_use]
-    pub fn new(name: String) -> Self {
+    pub(crate) fn new(name: String) -> Self {
         Self { key: wsgi_key(&name), name }
     }
 
     /// The name as the filter writes it.
-    #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Whether there is no other spelling: no header with another name is filed under the same key.
     ///
     /// Envoy hands over names in ASCII only, so other spellings come from `-` and `_` alone.
-    #[must_use]
-    pub fn has_one_spelling(&self) -> bool {
+    pub(crate) fn has_one_spelling(&self) -> bool {
         !self.key.contains('_')
     }
 
     /// Whether WSGI would file a header of this name under the identity header's key.
-    #[must_use]
-    pub fn is_spelled(&self, name: &str) -> bool {
+    pub(crate) fn is_spelled(&self, name: &str) -> bool {
         same_key(name, &self.key)
     }
 }

@@ -4,12 +4,11 @@ use serde_json::Value;
 
 /// The name of a claim: the claim of this literal name, or else, if the name starts with `/`, an RFC 6901 pointer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClaimName(String);
+pub(crate) struct ClaimName(String);
 
 impl ClaimName {
     /// The claim of this name.
-    #[must_use]
-    pub fn new(name: String) -> Self {
+    pub(crate) fn new(name: String) -> Self {
         Self(name)
     }
 

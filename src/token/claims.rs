@@ -19,7 +19,7 @@ pub(crate) struct Claims(Value);
 /// Claims that the rules have admitted. A user id is taken from these only. (With `verifyToken: false` there are no
 /// rules.)
 #[derive(Debug)]
-pub struct Admitted {
+pub(crate) struct Admitted {
     claims: Value,
     validity: Validity,
 }
@@ -57,12 +57,13 @@ impl Issuers {
 }
 
 impl Admitted {
-    /// Reads the payload of a token that is not verified (`verifyToken: false`).
+    /// Reads the payload of a token that is not verified (`verifyToken: false`). Only
+    /// [`Policy::verify`](crate::gate::policy::Policy::verify) calls this.
     ///
     /// # Errors
     /// It is not a JSON object.
     pub(crate) fn without_verification(payload: &[u8]) -> Result<Self, Rejection> {
-        let Claims(claims) = Claims::parse(payload)?;
+        let claims = json::parse_object(payload).map_err(|_| Rejection::ClaimsNotJson)?;
         Ok(Self { claims, validity: Validity::default() })
     }
 

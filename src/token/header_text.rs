@@ -11,7 +11,7 @@ use serde_json::Value;
 
 /// The characters that the WSGI server behind Envoy reads unchanged in a header (`userIdCharset`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Charset {
+pub(crate) enum Charset {
     /// Up to U+007F: every server. Granian gives Kinto an empty text for a value with any other byte.
     #[default]
     Ascii,

@@ -49,38 +49,32 @@ impl<'t> Token<'t> {
     }
 
     /// The `alg` header parameter (RFC 7515 section 4.1.1), if it is a string.
-    #[must_use]
-    pub fn alg(&self) -> Option<&str> {
+    pub(crate) fn alg(&self) -> Option<&str> {
         self.header.get("alg")?.as_str()
     }
 
     /// The `kid` header parameter (RFC 7515 section 4.1.4).
-    #[must_use]
-    pub fn kid(&self) -> Option<&str> {
+    pub(crate) fn kid(&self) -> Option<&str> {
         self.header.get("kid")?.as_str()
     }
 
     /// The `typ` header parameter (RFC 7515 section 4.1.9), if it is a string.
-    #[must_use]
-    pub fn typ(&self) -> Option<&str> {
+    pub(crate) fn typ(&self) -> Option<&str> {
         self.header.get("typ")?.as_str()
     }
 
     /// The octets that the signature is over (RFC 7515 section 5.2, step 8).
-    #[must_use]
-    pub fn signing_input(&self) -> &'t [u8] {
+    pub(crate) fn signing_input(&self) -> &'t [u8] {
         self.signing_input
     }
 
     /// The decoded payload. Nothing in it is true before the signature is verified.
-    #[must_use]
-    pub fn payload(&self) -> &[u8] {
+    pub(crate) fn payload(&self) -> &[u8] {
         &self.payload
     }
 
     /// The decoded signature.
-    #[must_use]
-    pub fn signature(&self) -> &[u8] {
+    pub(crate) fn signature(&self) -> &[u8] {
         &self.signature
     }
 }

@@ -18,7 +18,11 @@ impl UserId {
     ///
     /// # Errors
     /// There is no claim of this name, or a header cannot carry its value exactly.
-    pub fn from_claims(claims: &Admitted, name: &ClaimName, charset: Charset) -> Result<Self, Rejection> {
+    pub(crate) fn from_claims(
+        claims: &Admitted,
+        name: &ClaimName,
+        charset: Charset,
+    ) -> Result<Self, Rejection> {
         Self::from_value(name.find(claims.object()).ok_or(Rejection::NoUserIdClaim)?, charset)
     }
 
@@ -26,7 +30,7 @@ impl UserId {
     ///
     /// # Errors
     /// A header cannot carry the value exactly.
-    pub fn from_value(value: &Value, charset: Charset) -> Result<Self, Rejection> {
+    pub(crate) fn from_value(value: &Value, charset: Charset) -> Result<Self, Rejection> {
         Ok(Self(HeaderText::from_value(value, charset)?))
     }
 

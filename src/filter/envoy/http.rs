@@ -6,20 +6,19 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
+use crate::filter::envoy::host::Envoy;
+use crate::filter::envoy::worker::Worker;
 use crate::filter::http_request::HttpRequest;
 use crate::filter::state::Flow;
 
-use crate::filter::envoy::host::Envoy;
-use crate::filter::envoy::worker::Worker;
-
 /// One request.
-pub(super) struct Filter {
+pub(super) struct RequestContext {
     worker: Rc<Worker>,
     context: u32,
     request: Rc<RefCell<HttpRequest>>,
 }
 
-impl Filter {
+impl RequestContext {
     pub(super) fn new(worker: Rc<Worker>, context: u32) -> Self {
         Self { worker, context, request: Rc::new(RefCell::new(HttpRequest::new())) }
     }
@@ -35,9 +34,9 @@ impl Filter {
     }
 }
 
-impl Context for Filter {}
+impl Context for RequestContext {}
 
-impl HttpContext for Filter {
+impl HttpContext for RequestContext {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         self.act(|request, host| request.on_headers(&self.worker.gate, host, end_of_stream))
     }

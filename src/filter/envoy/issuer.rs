@@ -13,6 +13,7 @@ use crate::gate::decide::Gate;
 use crate::gate::policy::{Policy, PolicyIndex};
 use crate::json;
 use crate::keys::algorithm::names;
+use crate::keys::fault::Fault;
 use crate::keys::refresh::FetchState;
 use crate::keys::remote::{Address, FetchFault, Fetched, RemoteJwks, Source, jwks_address};
 
@@ -88,7 +89,7 @@ impl Issuer {
         Some((self.state.finished, until))
     }
 
-    /// Whether a request need not wait any longer that began to wait when this many fetches had ended.
+    /// Whether a request need not wait any longer. `finished`: how many fetches had ended when its wait began.
     pub(super) fn has_answered(&self, finished: u64, now: u64) -> bool {
         self.state.finished != finished || !self.state.is_worth_waiting(&self.remote, now)
     }
@@ -105,18 +106,12 @@ impl Issuer {
         else {
             return;
         };
-        // The worker that fetched this set could take it. A worker that cannot tries again at the next tick.
-        let fault = match json::parse_object(&text) {
-            Ok(set) => match gate.take_set(self.policy, &set, Some(verify_signature)) {
-                Ok(_) => {
-                    self.generation = self.state.generation;
-                    return;
-                }
-                Err(fault) => fault.what,
-            },
-            Err(_) => "is not a JSON object".into(),
-        };
-        warn!("{}: the key set of another worker {fault}", self.name);
+        let set = json::parse_object(&text).map_err(|_| Fault::new("is not a JSON object", ""));
+        match set.and_then(|set| gate.take_set(self.policy, &set, Some(verify_signature))) {
+            Ok(_) => self.generation = self.state.generation,
+            // The worker that fetched this set could take it. A worker that cannot tries again at the next tick.
+            Err(fault) => warn!("{}: the key set of another worker {}", self.name, fault.what),
+        }
     }
 
     /// Fetches the key set if it is time to, and no other worker does. Returns whether a fetch is under way.
@@ -189,7 +184,7 @@ impl Issuer {
                     return self.end(gate, Err(FetchFault::NoUsableKey), now);
                 }
             }
-            // No other worker changes the generation during the lease of this fetch.
+            // No other worker changes the generation, unless this one was held up for longer than its lease.
             let name = self.key_set_name(self.state.generation.saturating_add(1));
             if hostcalls::set_shared_data(&name, Some(&fetched.body), None).is_err() {
                 // Otherwise the other workers would look for a set that is not there.
@@ -256,27 +251,19 @@ impl Issuer {
 }
 
 /// A name for what is shared, made of all settings that it depends on. Configurations with the same settings share it,
-/// so that a reload does not fetch the keys again.
+/// so that a reload does not fetch the keys again. What another version of this filter has shared is not read.
 fn shared_name(policy: &Policy, remote: &RemoteJwks) -> String {
-    let (kind, address, issuer) = match &remote.source {
+    let RemoteJwks { source, cluster, timeout, refresh, cooldown, max_bytes } = remote;
+    let (kind, Address { scheme, authority, path }, issuer) = match source {
         Source::Jwks(address) => ("jwks", address, ""),
         Source::Discovery { metadata, issuer } => ("discovery", metadata, issuer.as_str()),
     };
+    let (name, algorithms) = (&policy.name, names(&policy.algorithms, " "));
     let settings = json!([
-        policy.name,
-        names(&policy.algorithms, " "),
-        kind,
-        address.scheme,
-        address.authority,
-        address.path,
-        issuer,
-        remote.cluster,
-        remote.timeout,
-        remote.refresh,
-        remote.cooldown,
-        remote.max_bytes,
+        name, algorithms, kind, scheme, authority, path, issuer, cluster, timeout, refresh, cooldown,
+        max_bytes
     ]);
-    format!("kinto_jwt {settings}")
+    format!("kinto_jwt {} {settings}", env!("CARGO_PKG_VERSION"))
 }
 
 fn read_answer(size: usize, max_bytes: usize) -> Fetched {

@@ -20,7 +20,7 @@ impl Metrics {
         }
     }
 
-    /// The number of keys of the policy of this name, and the seconds since its issuer last gave a good answer.
+    /// Records the number of keys of the policy of this name, and the seconds since its issuer last gave a good answer.
     pub(super) fn gauge_keys(&mut self, policy: &str, keys: usize, age: Option<u64>) {
         self.gauge(&format!("jwks_keys.policy.{policy}"), u64::try_from(keys).unwrap_or_default());
         if let Some(age) = age {

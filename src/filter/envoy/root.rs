@@ -10,7 +10,7 @@ use proxy_wasm::types::{ContextType, LogLevel};
 use crate::config::parse::parse;
 use crate::counters::FROM_THE_START;
 use crate::filter::envoy::host;
-use crate::filter::envoy::http::Filter;
+use crate::filter::envoy::http::RequestContext;
 use crate::filter::envoy::metrics::Metrics;
 use crate::filter::envoy::worker::Worker;
 use crate::gate::config::Config;
@@ -47,7 +47,7 @@ impl RootContext for Root {
         match parse(&configuration, Some(host::verify_signature)) {
             Ok(config) => {
                 self.metrics.add(FROM_THE_START.map(|name| (name.to_owned(), 0)).into());
-                report(&config, &mut self.metrics);
+                log_at_load(&config, &mut self.metrics);
                 self.worker = Some(Rc::new(Worker::new(self.id, Gate::new(config))));
                 true
             }
@@ -67,7 +67,7 @@ impl RootContext for Root {
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         // Envoy opens no listener before on_configure has said yes.
         let worker = self.worker.clone()?;
-        Some(Box::new(Filter::new(worker, id)))
+        Some(Box::new(RequestContext::new(worker, id)))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -85,7 +85,7 @@ impl Drop for Root {
 }
 
 /// Says at load what an operator should know.
-fn report(config: &Config, metrics: &mut Metrics) {
+fn log_at_load(config: &Config, metrics: &mut Metrics) {
     for warning in &config.warnings {
         warn!("{warning}");
     }

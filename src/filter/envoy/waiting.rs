@@ -8,8 +8,8 @@ use proxy_wasm::hostcalls;
 use crate::filter::http_request::HttpRequest;
 use crate::gate::policy::PolicyIndex;
 
-/// The largest number of requests of one worker that wait at once. A place takes a few words, and Envoy holds much more
-/// memory for each request: Envoy reaches its own limits before a client can fill the room.
+/// The largest number of requests of one worker that wait at once. One that waits takes a few words of memory, and
+/// Envoy holds much more for each request: Envoy reaches its own limits before a client can fill the room.
 const MAX_WAITING: usize = 16_384;
 
 /// The largest number of requests that are resumed in one callback. Envoy continues each request inside the call for

