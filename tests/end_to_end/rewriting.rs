@@ -1,192 +1,157 @@
 //! The body of a batch natively: what Kinto gets, what is refused, and how much work it is.
 
-use std::borrow::Cow;
+mod form;
+mod identities;
+mod places;
+mod refusals;
 
 use kinto_jwt_filter::{
-    BatchRequest, Gate, Refusal, Request, Rewritten, UnknownKeys, batch_growth, parse_config, rewrite_batch,
+    BatchRequest, Gate, Refusal, Rejection, Rewritten, UnknownKeys, batch_growth, parse_config, rewrite_batch,
 };
 use serde_json::{Value, json};
 
-use kit::table::with;
+use kit::http;
+use kit::table::{Case, with};
 use kit::tokens::{SECRET, now, rs256, token};
 
-/// A request with no header but `Authorization`.
-struct Authorization<'a>(&'a str);
+/// The settings of the filter beside its key, and the rows for them.
+type Table = (&'static str, &'static [Row]);
 
-impl Request for Authorization<'_> {
-    fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = Cow<'r, [u8]>> {
-        let value = (name == "authorization" && !self.0.is_empty()).then(|| self.0.as_bytes().into());
-        value.into_iter()
+/// A row of the table: its name, who asks (a header of the outer request), the body that a client sends, what is expected.
+///
+/// In a text, `<bob>` stands for a token of bob's, and `<x*9>` for nine times the letter x.
+type Row = (&'static str, &'static str, &'static str, Expected);
+
+const ALICE: &str = "Authorization: JWT <alice>";
+const BAD_TOKEN: &str = "Authorization: JWT a.b.c";
+const NO_TOKEN: &str = "";
+
+const TABLES: [Table; 10] = [
+    identities::IDENTITIES,
+    identities::OTHER_HEADER,
+    identities::ANONYMOUS,
+    identities::CLAIM_HEADERS,
+    places::FORWARDED_TOKENS,
+    places::COOKIES_AND_QUERIES,
+    form::FORM,
+    refusals::REJECTED,
+    refusals::REFUSALS,
+    refusals::TWO_AT_MOST,
+];
+
+/// What becomes of a batch.
+enum Expected {
+    /// Kinto gets this body.
+    Rewritten(&'static str),
+    /// Kinto gets what was sent.
+    Same,
+    /// Kinto gets this body, and the client these answers beside Kinto's: place, status, path.
+    Rejected(&'static str, &'static [(usize, u64, &'static str)]),
+    /// Kinto gets nothing, for this reason.
+    Refused(&'static str),
+}
+
+/// The text of a row with its tokens and repetitions in it.
+fn filled(text: &str) -> String {
+    let exp = now() + 600;
+    let tokens = [
+        ("<alice>", json!({"sub": "alice", "name": "Alice", "exp": exp})),
+        ("<bob>", json!({"sub": "bob", "name": "Bob \"B\" Jones", "exp": exp})),
+        ("<carol>", json!({"sub": "carol", "exp": exp})),
+        ("<expired>", json!({"sub": "bob", "exp": 1})),
+    ];
+    let mut text = text.to_owned();
+    for (name, claims) in tokens {
+        if text.contains(name) {
+            text = text.replace(name, &rs256(&claims));
+        }
     }
+    while let Some((before, rest)) = text.split_once("<x*") {
+        let (count, after) = rest.split_once('>').unwrap();
+        text = format!("{before}{}{after}", "x".repeat(count.parse().unwrap()));
+    }
+    text
+}
+
+/// What is wrong with a row, if anything is.
+fn fault(gate: &Gate, (_, asks, sent, expected): &Row) -> Option<String> {
+    let sent = filled(sent);
+    let rewritten = rewrite(gate, &filled(asks), &sent);
+    let (expected_body, expected_rejected): (_, &[_]) = match expected {
+        Expected::Refused(code) => {
+            let refusal = rewritten.map_err(Refusal::code);
+            return (refusal.as_ref().err() != Some(code)).then(|| format!("{refusal:?}, not {code}"));
+        }
+        Expected::Same => (sent, &[]),
+        Expected::Rewritten(body) => (filled(body), &[]),
+        Expected::Rejected(body, rejected) => (filled(body), rejected),
+    };
+    let Ok(Rewritten { body, forwarded, rejected, .. }) = rewritten else {
+        return Some(format!("{:?}", rewritten.unwrap_err()));
+    };
+    let body = String::from_utf8(body).unwrap();
+    if body != expected_body {
+        return Some(format!("\n     {body}\nnot  {expected_body}"));
+    }
+    let answers: Vec<_> = rejected
+        .iter()
+        .map(|(place, answer)| (*place, answer["status"].as_u64().unwrap(), answer["path"].as_str().unwrap()))
+        .collect();
+    if answers != expected_rejected {
+        return Some(format!("answers {answers:?}, not {expected_rejected:?}"));
+    }
+    let written: Value = serde_json::from_str(&body).unwrap();
+    let count = written["requests"].as_array().unwrap().len();
+    (forwarded != count).then(|| format!("{forwarded} forwarded, and {count} in the body"))
+}
+
+#[test]
+fn each_row_of_the_table_of_batches_holds() {
+    let mut wrong = Vec::new();
+    for (settings, rows) in TABLES {
+        let gate = gate(&with(serde_json::from_str(settings).unwrap()));
+        for row in rows {
+            wrong.extend(fault(&gate, row).map(|fault| format!("{settings}, {}: {fault}", row.0)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 fn gate(settings: &Value) -> Gate {
     Gate::new(parse_config(settings.to_string().as_bytes(), None).unwrap())
 }
 
-fn jwt(user: &str) -> String {
-    format!("JWT {}", rs256(&json!({"sub": user, "exp": now() + 600})))
+/// A request with this header, or with none.
+fn request(header: &str) -> Case {
+    let header = header.split_once(": ").map(|(name, value)| http::header(name, value));
+    Case::new("", header.into_iter().collect(), Ok(""))
 }
 
-fn rewrite(gate: &Gate, outer: &str, body: &str) -> Result<Rewritten, Refusal> {
-    let outer = BatchRequest::new(gate.decide(&Authorization(outer), now()), "/v1".to_owned());
+/// The outer request of a batch, with this header, or with none.
+fn outer_request(gate: &Gate, header: &str) -> BatchRequest {
+    BatchRequest::new(gate.decide(&request(header), now()), "/v1".to_owned())
+}
+
+/// What becomes of a batch whose outer request has this header, or none.
+fn rewrite(gate: &Gate, header: &str, body: &str) -> Result<Rewritten, Refusal> {
+    let outer = outer_request(gate, header);
     rewrite_batch(gate, body.as_bytes(), &outer, now(), UnknownKeys::AreInvalid)
 }
 
-/// What Kinto gets of a batch that alice sends.
-fn of_alice(gate: &Gate, body: &Value) -> Value {
-    let rewritten = rewrite(gate, &jwt("alice"), &body.to_string())
-        .unwrap_or_else(|refusal| panic!("{refusal:?}: {body}"));
-    serde_json::from_slice(&rewritten.body).unwrap()
-}
-
-#[test]
-fn kinto_gets_the_identities_that_tokens_prove_and_no_other() {
-    let gate = gate(&with(json!({"claimsToHeaders": {"X-Name": "name"}})));
-    let (bob, carol) = (jwt("bob"), jwt("carol"));
-    let requests = |requests: Value| json!({"requests": requests});
-    for (body, expected) in [
-        // Inherited, and nothing is written.
-        (requests(json!([{"path": "/"}])), requests(json!([{"path": "/"}]))),
-        // Claimed, and removed.
-        (
-            requests(json!([{"path": "/", "headers": {"userId": "a", "x_name": "b", "X-Y": "c"}}])),
-            requests(json!([{"path": "/", "headers": {"X-Y": "c"}}])),
-        ),
-        // Its own token.
-        (
-            requests(json!([{"path": "/", "headers": {"authorization": bob, "userId": "a"}}])),
-            requests(json!([{"path": "/", "headers": {"userId": "bob"}}])),
-        ),
-        // Its own bad token, or another scheme.
-        (
-            requests(json!([{"path": "/", "headers": {"Authorization": "JWT a.b.c"}}])),
-            requests(json!([{"path": "/", "headers": {"userId": "public"}}])),
-        ),
-        (
-            requests(json!([{"path": "/", "headers": {"Authorization": "Basic YTpi"}}])),
-            requests(json!([{"path": "/", "headers": {"userId": "public", "Authorization": "Basic YTpi"}}])),
-        ),
-        // From defaults, and over them. What defaults give is written once.
-        (
-            json!({"defaults": {"headers": {"Authorization": bob, "userId": "a"}}, "requests": [
-                {"path": "/"}, {"path": "/", "headers": {"Authorization": carol}}, {"path": "/", "headers": {"userId": "a"}}]}),
-            json!({"defaults": {"headers": {"userId": "bob", "X-Name": ""}}, "requests": [
-                {"path": "/"}, {"path": "/", "headers": {"userId": "carol", "X-Name": ""}}, {"path": "/", "headers": {}}]}),
-        ),
-        // Paths that Kinto would redirect.
-        (
-            json!({"defaults": {"path": "/v1?/v1batch"}, "requests": [{}, {"path": "/b/?/v1/b/%61tch"}]}),
-            json!({"defaults": {"path": "/v1/?/v1batch"}, "requests": [{}, {"path": "/b?/v1/b/%61tch"}]}),
-        ),
-        // Headers that say how a body is to be read.
-        (
-            requests(
-                json!([{"path": "/", "headers": {"content-type": "Application/JSON; charset=UTF-8", "content-length": "5"}}]),
-            ),
-            requests(json!([{"path": "/", "headers": {"content-type": "application/json"}}])),
-        ),
-        (
-            requests(
-                json!([{"path": "/", "method": "PATCH", "headers": {"Content-Type": "application/merge-patch+json"}, "body": {"data": {}}}]),
-            ),
-            requests(
-                json!([{"path": "/", "method": "PATCH", "headers": {"Content-Type": "application/merge-patch+json"}, "body": {"data": {}}}]),
-            ),
-        ),
-    ] {
-        let mut written = of_alice(&gate, &body);
-        // A claim header that would be empty anyway is not looked at here.
-        let mut expected = expected;
-        for value in [&mut written, &mut expected] {
-            without_names(value);
-        }
-        assert_eq!(written, expected, "{body}");
-    }
+fn jwt(user: &str) -> String {
+    format!("JWT {}", rs256(&json!({"sub": user, "exp": now() + 600})))
 }
 
 #[test]
 fn a_claim_header_has_the_characters_that_user_ids_have() {
     let claims = json!({"sub": "alice", "name": "Müller", "city": "Köln", "level": "5"});
-    let header = format!("JWT {}", rs256(&claims));
+    let header = format!("Authorization: JWT {}", rs256(&claims));
     for (charset, name) in [("ascii", None), ("latin-1", Some("Müller"))] {
         let headers = json!({"X-Level": "level", "X-Name": "name"});
         let gate = gate(&with(json!({"claimsToHeaders": headers, "userIdCharset": charset})));
-        let outcome = gate.decide(&Authorization(&header), now()).outcome;
+        let outcome = gate.decide(&request(&header), now()).outcome;
         let claim = |number: usize| outcome.claim(number).map(|text| text.as_str());
         assert_eq!((claim(0), claim(1)), (Some("5"), name), "{charset}");
-    }
-}
-
-fn without_names(batch: &mut Value) {
-    let mut parts: Vec<&mut Value> = batch.as_object_mut().unwrap().values_mut().collect();
-    while let Some(part) = parts.pop() {
-        match part {
-            Value::Array(items) => parts.extend(items),
-            Value::Object(_) => {
-                if let Some(headers) = part.get_mut("headers").and_then(Value::as_object_mut) {
-                    headers.retain(|name, value| name != "X-Name" || value != "");
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-#[test]
-fn what_has_two_readings_is_refused() {
-    let gate =
-        gate(&with(json!({"from": [{"header": "Authorization", "schemes": ["JWT"]}, {"cookie": "t"}]})));
-    let one = |request: Value| json!({"requests": [request]});
-    let headers = |headers: Value| one(json!({"path": "/", "headers": headers}));
-    for (body, refusal) in [
-        (one(json!({})), Refusal::Shape),
-        (one(json!({"method": "GET"})), Refusal::Shape),
-        (one(json!({"path": "/batch"})), Refusal::Nested),
-        (one(json!({"path": "/x//y"})), Refusal::Path),
-        (one(json!({"path": format!("/?{}", "x".repeat(16_384))})), Refusal::PathTooLong),
-        (
-            json!({"defaults": {"path": format!("/?{}", "x".repeat(16_384))}, "requests": []}),
-            Refusal::PathTooLong,
-        ),
-        (json!({"defaults": {"path": "/v1/%2562atch"}, "requests": []}), Refusal::Path),
-        (headers(json!({"": "x"})), Refusal::HeaderName),
-        (headers(json!({"a b": "x"})), Refusal::HeaderName),
-        (headers(json!({"é": "x"})), Refusal::HeaderName),
-        (headers(json!({"a:": "x"})), Refusal::HeaderName),
-        (headers(json!({"a": "x\r\ny: z"})), Refusal::HeaderValue),
-        (headers(json!({"a": "\u{0}"})), Refusal::HeaderValue),
-        (headers(json!({"a": "x".repeat(65_536)})), Refusal::HeaderTooLong),
-        (headers(json!({"If-Match": "x", "if-match": "y"})), Refusal::HeaderTwice),
-        (headers(json!({"X-A": "x", "X_A": "y"})), Refusal::HeaderTwice),
-        (headers(json!({"Authorization": "x", "AUTHORIZATION": "y"})), Refusal::HeaderTwice),
-        (
-            json!({"defaults": {"headers": {"authorization": jwt("bob")}}, "requests": [{"path": "/", "headers": {"Authorization": "x"}}]}),
-            Refusal::HeaderTwice,
-        ),
-        (
-            json!({"defaults": {"headers": {"If-Match": "x"}}, "requests": [{"path": "/", "headers": {"if-match": "y"}}]}),
-            Refusal::HeaderTwice,
-        ),
-        (headers(json!({"Host": "x"})), Refusal::HeaderReserved),
-        (headers(json!({"transfer_encoding": "chunked"})), Refusal::HeaderReserved),
-        (headers(json!({"Content-Encoding": "identity"})), Refusal::HeaderReserved),
-        (headers(json!({"content-language": "en"})), Refusal::HeaderReserved),
-        (headers(json!({"Content-Type": "text/plain"})), Refusal::HeaderReserved),
-        (headers(json!({"content-type": "application/json; charset=utf-7"})), Refusal::HeaderReserved),
-        (headers(json!({"content-type": "application/json;\u{a0}charset=utf-7"})), Refusal::HeaderReserved),
-        (
-            headers(json!({"content-type": "application/json; charset=utf-8; charset=utf-7"})),
-            Refusal::HeaderReserved,
-        ),
-        (headers(json!({"content-type": ""})), Refusal::HeaderReserved),
-        (
-            json!({"defaults": {"headers": {"content-type": "application/json; x"}}, "requests": []}),
-            Refusal::HeaderReserved,
-        ),
-        (json!({"defaults": {"headers": {"Host": "x"}}, "requests": []}), Refusal::HeaderReserved),
-    ] {
-        assert_eq!(rewrite(&gate, "", &body.to_string()).err(), Some(refusal), "{body}");
     }
 }
 
@@ -265,11 +230,11 @@ fn a_batch_grows_no_more_than_was_announced() {
                 }
                 let body = json!({"defaults": defaults, "requests": vec![&request; count]}).to_string();
                 for outer in
-                    [String::new(), jwt("alice"), jwt(&"\"long\\".repeat(50)), "JWT a.b.c".to_owned()]
+                    ["".to_owned(), jwt("alice"), jwt(&"\"long\\".repeat(50)), "JWT a.b.c".to_owned()]
                 {
-                    let written = rewrite(&gate, &outer, &body).unwrap().body.len();
-                    let outer =
-                        BatchRequest::new(gate.decide(&Authorization(&outer), now()), "/v1".to_owned());
+                    let header = format!("Authorization: {outer}");
+                    let written = rewrite(&gate, &header, &body).unwrap().body.len();
+                    let outer = outer_request(&gate, &header);
                     let announced = body.len() + batch_growth(&gate, body.len(), &outer);
                     assert!(
                         written <= announced,
@@ -279,4 +244,57 @@ fn a_batch_grows_no_more_than_was_announced() {
             }
         }
     }
+}
+
+/// Bytes for one identity more than there are sub-requests, because defaults may have one too.
+#[test]
+fn a_batch_is_announced_with_room_for_an_identity_in_each_sub_request() {
+    for (settings, who, bytes) in [
+        // `"userId":"..."` of 128 bytes, a comma, and `"headers":{}` with a slash: 156 bytes for each of 25 + 1.
+        (json!({}), "", 4056),
+        (json!({}), "alice", 4056),
+        (json!({}), &"a".repeat(200), 26 * (6 + 202 + 5 + 17)),
+        (json!({"batch": {"maxRequests": 2}}), "", 3 * 156),
+        (json!({"userIdHeader": "X-Kinto-User"}), "", 26 * (156 + 6)),
+        (json!({"unauthorizedUserId": "n".repeat(200)}), "", 26 * (6 + 202 + 5 + 17)),
+        (json!({"claimsToHeaders": {"X-Name": "name", "X-Y": "y"}}), "", 26 * (156 + 139 + 136)),
+        // And the tokens that stay.
+        (json!({"forwardToken": true}), "", 4056 + 1000),
+    ] {
+        let gate = gate(&with(settings.clone()));
+        let header = if who.is_empty() { String::new() } else { format!("Authorization: {}", jwt(who)) };
+        assert_eq!(batch_growth(&gate, 1000, &outer_request(&gate, &header)), bytes, "{settings}, {who}");
+    }
+}
+
+#[test]
+fn a_rejected_sub_request_is_answered_as_kinto_would() {
+    let gate = gate(&with(json!({"onMissing": "reject"})));
+    let body = r#"{"requests":[{"path":"/v1/a?x"},{"path":"/b","method":"HEAD"}]}"#;
+    let rejected = rewrite(&gate, NO_TOKEN, body).unwrap().rejected;
+    let message = rejected[0].1["body"]["message"].as_str().unwrap();
+    let answer = json!({"code": 401, "errno": 104, "error": "Unauthorized", "message": message});
+    let headers = rejected[0].1["headers"].clone();
+    assert_eq!(headers["WWW-Authenticate"], r#"JWT realm="kinto""#);
+    assert_eq!(headers["Content-Type"], "application/json");
+    assert_eq!(headers["Content-Length"], answer.to_string().len().to_string());
+    for (number, path, body) in [(0, "/v1/a", answer), (1, "/v1/b", json!(""))] {
+        let entry = json!({"status": 401, "path": path, "headers": headers, "body": body});
+        assert_eq!(rejected[number], (number, entry));
+    }
+}
+
+/// What became of each sub-request that brought a token or is rejected, for the log and the metrics.
+#[test]
+fn a_batch_tells_what_was_decided_in_it() {
+    let gate = gate(&with(json!({"onMissing": "reject"})));
+    let body = r#"{"requests":[{"path":"/a"},{"path":"/a","headers":{"Authorization":"JWT <bob>"}},
+        {"path":"/a","headers":{"Authorization":"JWT a.b.c"}},{"path":"/"}]}"#;
+    let rewritten = rewrite(&gate, NO_TOKEN, &filled(body)).unwrap();
+    let expected = [
+        ("rejected", Some(Rejection::NoToken)),
+        ("user", None),
+        ("unauthorized_user", Some(Rejection::NotBase64Url)),
+    ];
+    assert_eq!((rewritten.decided.as_slice(), rewritten.awaits), (expected.as_slice(), None));
 }
