@@ -39,15 +39,15 @@ fn read(server: &str, token: Option<&str>) -> Vec<Value> {
 fn said(answer: &Value) -> String {
     let Some(status) = answer["status"].as_u64() else { return answer["unreadable"].to_string() };
     let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap_or_default();
-    let of = |status: &Value, body: &Value| match body["errno"].as_u64() {
+    let outcome = |status: &Value, body: &Value| match body["errno"].as_u64() {
         Some(errno) => format!("{status}/{errno}"),
         None => status.to_string(),
     };
     if let Some(responses) = body["responses"].as_array() {
-        let each: Vec<_> = responses.iter().map(|each| of(&each["status"], &each["body"])).collect();
+        let each: Vec<_> = responses.iter().map(|each| outcome(&each["status"], &each["body"])).collect();
         return format!("{status}: {}", each.join(" "));
     }
-    if body["project_name"] == "kinto" { user(&body) } else { of(&json!(status), &body) }
+    if body["project_name"] == "kinto" { user(&body) } else { outcome(&json!(status), &body) }
 }
 
 /// Alice makes her shelf, and others come to it.

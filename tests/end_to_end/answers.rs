@@ -6,8 +6,8 @@ use kit::http::{self, Headers, Response, authorization, header};
 use kit::servers::{Envoy, Kinto, as_struct, config_of, wait_for};
 use kit::tokens::{SECRET, now, rs256, token};
 
-fn with(more: Value) -> Value {
-    as_struct(&kit::table::with(more))
+fn plugin_with(more: Value) -> Value {
+    as_struct(&kit::table::settings_with(more))
 }
 
 fn alice() -> String {
@@ -24,7 +24,7 @@ fn rejecting(kinto: u16) -> Envoy {
     let no_keys = json!({"onMissing": "reject", "remoteJwks": {"uri": "http://i/", "cluster": "nowhere", "timeoutSeconds": 7}});
     Envoy::start(&config_of(
         kinto,
-        &[("reject", with(reject)), ("report", with(report)), ("no keys", as_struct(&no_keys))],
+        &[("reject", plugin_with(reject)), ("report", plugin_with(report)), ("no keys", as_struct(&no_keys))],
     ))
 }
 

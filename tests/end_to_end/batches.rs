@@ -10,7 +10,7 @@ use crate::wsgi::Servers;
 use kit::forgeries::{FORGERY, forgeries, json_type, without_safeguards};
 use kit::http::{self, Headers, authorization, header};
 use kit::servers::{Envoy, Kinto, as_struct, closing_after_each, config_of, project};
-use kit::table::with as settings;
+use kit::table::settings_with;
 use kit::tokens::{now, public_key, rs256};
 
 fn token(user: &str) -> String {
@@ -28,15 +28,15 @@ fn no_batch_forges_an_identity() {
     let from = json!([{"header": "Authorization", "schemes": ["JWT"]}, {"cookie": "t"}, {"query": "t"}]);
     let reject = json!({"onMissing": "reject", "onInvalid": "reject"});
     let plugins = [
-        ("defaults", settings(json!({}))),
-        ("reject", settings(reject)),
+        ("defaults", settings_with(json!({}))),
+        ("reject", settings_with(reject)),
         (
             "places, claims",
-            settings(json!({"from": from, "claimsToHeaders": {"X-Sub": "sub"}, "forwardToken": true})),
+            settings_with(json!({"from": from, "claimsToHeaders": {"X-Sub": "sub"}, "forwardToken": true})),
         ),
         (
             "policies",
-            settings(
+            settings_with(
                 json!({"policies": [{"name": "a", "issuer": "a"}, {"name": "b"}], "onInvalid": "reject"}),
             ),
         ),
@@ -156,7 +156,7 @@ fn honest_batches_are_who_kinto_jwt_says_they_are() {
         ("long", json!({"unauthorizedUserId": "n".repeat(300), "userIdHeader": "userId"})),
     ];
     let plugins: Vec<(&str, Value)> =
-        policies.iter().map(|(name, more)| (*name, as_struct(&settings(more.clone())))).collect();
+        policies.iter().map(|(name, more)| (*name, as_struct(&settings_with(more.clone())))).collect();
     let envoy = Envoy::start(&config_of(behind.port("kinto"), &plugins));
     let applications: Value = policies.iter().map(|(name, more)| {
         let mut ini = json!({"multiauth.policies": "kinto_jwt", "multiauth.policy.kinto_jwt.use": "kinto_jwt.JWTAuthenticationPolicy", "multiauth.policy.kinto_jwt.public_key": public_key("rsa")});
@@ -201,7 +201,8 @@ fn honest_batches_are_who_kinto_jwt_says_they_are() {
 #[test]
 fn the_data_of_a_batch_arrives_as_it_was_sent() {
     let kinto = Kinto::behind_envoy();
-    let envoy = Envoy::start(&config_of(kinto.port("kinto"), &[("kinto", as_struct(&settings(json!({}))))]));
+    let envoy =
+        Envoy::start(&config_of(kinto.port("kinto"), &[("kinto", as_struct(&settings_with(json!({}))))]));
     let data = r#"{"int":12345678901234567890123,"float":1.10,"exp":1E5,"neg":-0,"text":"\u00e5\/\ud83d\ude00 å","deep":{"userId":"admin","headers":{"userId":"x"}},"list":[1,2.50,null,true]}"#;
     let record = |bucket: &str| {
         format!(
@@ -230,8 +231,8 @@ fn the_data_of_a_batch_arrives_as_it_was_sent() {
 fn what_cannot_be_vouched_for_is_refused_in_kintos_words() {
     let kinto = Kinto::behind_envoy();
     let plugins = [
-        ("kinto", as_struct(&settings(json!({})))),
-        ("small", as_struct(&settings(json!({"batch": {"maxBytes": 1000}})))),
+        ("kinto", as_struct(&settings_with(json!({})))),
+        ("small", as_struct(&settings_with(json!({"batch": {"maxBytes": 1000}})))),
     ];
     let envoy = Envoy::start(&config_of(kinto.port("kinto"), &plugins));
     let port = envoy.port("kinto");
@@ -294,7 +295,7 @@ fn waitress_gunicorn_uwsgi_and_granian_read_the_same_batch() {
         ("latin-1", json!({"userIdCharset": "latin-1"})),
     ];
     let plugins: Vec<(&str, Value)> =
-        plugins.iter().map(|(name, more)| (*name, as_struct(&settings(more.clone())))).collect();
+        plugins.iter().map(|(name, more)| (*name, as_struct(&settings_with(more.clone())))).collect();
     for (server, port) in servers.ports() {
         let mut config = config_of(port, &plugins);
         closing_after_each(&mut config);
@@ -327,7 +328,8 @@ fn waitress_gunicorn_uwsgi_and_granian_read_the_same_batch() {
 #[test]
 fn a_batch_that_ends_in_trailers_is_checked_too() {
     let kinto = Kinto::behind_envoy();
-    let envoy = Envoy::start(&config_of(kinto.port("kinto"), &[("kinto", as_struct(&settings(json!({}))))]));
+    let envoy =
+        Envoy::start(&config_of(kinto.port("kinto"), &[("kinto", as_struct(&settings_with(json!({}))))]));
     let send = |batch: &Value, trailers: &str| {
         let headers = vec![json_type(), authorization(&token("alice"))];
         let trailers =
@@ -349,7 +351,7 @@ fn other_bodies_pass_untouched() {
     let kinto = Kinto::behind_envoy();
     let envoy = Envoy::start(&config_of(
         kinto.port("kinto"),
-        &[("kinto", as_struct(&settings(json!({"batch": {"maxBytes": 10}}))))],
+        &[("kinto", as_struct(&settings_with(json!({"batch": {"maxBytes": 10}}))))],
     ));
     let alice = authorization(&token("alice"));
     let put = |path: &str, body: &str| {

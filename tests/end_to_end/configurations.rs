@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use kit::http::{self, authorization};
 use kit::servers::{Envoy, Kinto, as_string, as_struct, config_of, demo_config, made, project, wait_for};
-use kit::table::with;
+use kit::table::settings_with;
 use kit::tokens::{now, rs256};
 
 #[test]
@@ -66,8 +66,9 @@ fn envoy_refuses_every_fault_with_our_words() {
 
 #[test]
 fn the_configuration_may_come_in_each_form() {
-    let settings =
-        with(json!({"leeway": 30, "audience": ["a"], "unauthorizedUserId": 7, "batch": {"maxBytes": 1000}}));
+    let settings = settings_with(
+        json!({"leeway": 30, "audience": ["a"], "unauthorizedUserId": 7, "batch": {"maxBytes": 1000}}),
+    );
     let text = settings.to_string();
     let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &text);
     let bytes = json!({"@type": "type.googleapis.com/google.protobuf.BytesValue", "value": encoded});
@@ -161,7 +162,7 @@ fn a_bad_update_leaves_the_old_configuration_at_work() {
         std::fs::write(&next, listeners(settings)).unwrap();
         std::fs::rename(&next, &file).unwrap();
     };
-    write(&with(json!({"unauthorizedUserId": "first"})));
+    write(&settings_with(json!({"unauthorizedUserId": "first"})));
     let mut config = demo_config(kinto.port("kinto"));
     config["static_resources"]["listeners"] = json!([]);
     config["node"] = json!({"id": "test", "cluster": "test"});
@@ -173,14 +174,14 @@ fn a_bad_update_leaves_the_old_configuration_at_work() {
     kit::servers::wait_for_port(port);
     assert_eq!(user(), "kinto_jwt:first");
 
-    write(&with(json!({"unauthorizedUserId": ""})));
+    write(&settings_with(json!({"unauthorizedUserId": ""})));
     wait_for("refusal", || envoy.log().contains("configuration refused: unauthorizedUserId").then_some(()));
     wait_for("rejected update", || (envoy.stat("listener_manager.lds.update_rejected") > 0).then_some(()));
     assert_eq!(user(), "kinto_jwt:first");
     let token = rs256(&json!({"sub": "alice"}));
     assert_eq!(http::get(port, "/v1/", &[authorization(&token)]).user(), "kinto_jwt:alice");
 
-    write(&with(json!({"unauthorizedUserId": "second"})));
+    write(&settings_with(json!({"unauthorizedUserId": "second"})));
     wait_for("update", || (user() == "kinto_jwt:second").then_some(()));
 }
 
@@ -195,7 +196,8 @@ fn port_of(dir: &std::path::Path) -> u16 {
 
 #[test]
 fn switching_verification_off_is_said_aloud() {
-    let (ok, log) = validate(&config_of(1, &[("kinto", as_struct(&with(json!({"verifyToken": false}))))]));
+    let (ok, log) =
+        validate(&config_of(1, &[("kinto", as_struct(&settings_with(json!({"verifyToken": false}))))]));
     assert!(ok, "{log}");
     assert!(log.contains("VERIFYTOKEN IS FALSE: EVERY TOKEN IS BELIEVED"), "{log}");
 }

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use kit::forgeries::{json_type, without_safeguards};
 use kit::http::{self, Response, authorization, header};
 use kit::servers::{self, Envoy, Kinto, as_struct, closing_after_each, config_of};
-use kit::table::with;
+use kit::table::settings_with;
 use kit::tokens::{now, rs256, token};
 
 use crate::wsgi::Servers;
@@ -103,7 +103,7 @@ fn plugins() -> [(&'static str, Value); 3] {
         ("reject", json!({"onMissing": "reject", "onInvalid": "reject"})),
         ("places", json!({"from": places, "claimsToHeaders": {"X-Sub": "sub"}, "forwardToken": true})),
     ]
-    .map(|(name, more)| (name, as_struct(&with(more))))
+    .map(|(name, more)| (name, as_struct(&settings_with(more))))
 }
 
 #[test]

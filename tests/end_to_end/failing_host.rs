@@ -8,7 +8,7 @@ use kinto_jwt_filter::{Flow, Gate, HttpRequest, Wait, parse_config};
 use serde_json::{Value, json};
 
 use kit::forgeries::FORGERY;
-use kit::table::with;
+use kit::table::settings_with;
 use kit::tokens::{now, rs256, token_with_kid};
 
 use proxy::Proxy;
@@ -110,10 +110,10 @@ fn requests() -> Vec<Sent> {
     let partly =
         json!({"requests": [{"path": "/v1/", "headers": {"Authorization": alice()}}, {"path": "/v1/x"}]});
     let mut list = vec![
-        sent("GET", with(json!({})), "GET", "/v1/", spoof(), None),
+        sent("GET", settings_with(json!({})), "GET", "/v1/", spoof(), None),
         sent(
             "GET of two spellings",
-            with(json!({"userIdHeader": "user-id"})),
+            settings_with(json!({"userIdHeader": "user-id"})),
             "GET",
             "/v1/",
             vec![("user_id", "admin".into()), ("user-id", "admin".into())],
@@ -121,7 +121,7 @@ fn requests() -> Vec<Sent> {
         ),
         sent(
             "PUT",
-            with(json!({"claimsToHeaders": {"X-Sub": "sub"}})),
+            settings_with(json!({"claimsToHeaders": {"X-Sub": "sub"}})),
             "PUT",
             "/v1/buckets/b",
             spoof(),
@@ -129,16 +129,23 @@ fn requests() -> Vec<Sent> {
         ),
         sent(
             "cookie and query",
-            with(json!({"from": [{"cookie": "t"}, {"query": "t"}]})),
+            settings_with(json!({"from": [{"cookie": "t"}, {"query": "t"}]})),
             "GET",
             "/v1/?t=a.b.c&x",
             vec![("cookie", "t=a.b.c; u=v".into()), ("userid", "admin".into())],
             None,
         ),
-        sent("rejected", with(reject.clone()), "GET", "/v1/x", vec![("userid", "admin".into())], None),
-        sent("batch", with(json!({})), "POST", "/v1/batch", spoof(), Some(FORGERY)),
-        sent("unclear", with(json!({})), "POST", "/v1/batch%", spoof(), Some(FORGERY)),
-        sent("refused batch", with(json!({})), "POST", "/v1/batch", spoof(), Some("[]")),
+        sent(
+            "rejected",
+            settings_with(reject.clone()),
+            "GET",
+            "/v1/x",
+            vec![("userid", "admin".into())],
+            None,
+        ),
+        sent("batch", settings_with(json!({})), "POST", "/v1/batch", spoof(), Some(FORGERY)),
+        sent("unclear", settings_with(json!({})), "POST", "/v1/batch%", spoof(), Some(FORGERY)),
+        sent("refused batch", settings_with(json!({})), "POST", "/v1/batch", spoof(), Some("[]")),
         sent("waits", waiting.clone(), "PUT", "/v1/buckets/b", wait(), Some("{}")),
         sent("batch waits at its headers", waiting.clone(), "POST", "/v1/batch", wait(), Some(FORGERY)),
         sent(
@@ -151,7 +158,7 @@ fn requests() -> Vec<Sent> {
         ),
         sent(
             "a part is rejected",
-            with(reject),
+            settings_with(reject),
             "POST",
             "/v1/batch",
             vec![("content-length", "9999".into())],
@@ -160,7 +167,7 @@ fn requests() -> Vec<Sent> {
     ];
     list.push(Sent {
         trailers: true,
-        ..sent("batch with trailers", with(json!({})), "POST", "/v1/batch", spoof(), Some(FORGERY))
+        ..sent("batch with trailers", settings_with(json!({})), "POST", "/v1/batch", spoof(), Some(FORGERY))
     });
     let answer = r#"{"responses":[{"status":200}]}"#;
     list.last_mut().unwrap().answer = Some((answer, ""));
@@ -277,7 +284,7 @@ fn a_batch_that_outgrows_the_length_that_was_announced_is_refused() {
         let body = json!({"requests": vec![&own; count]}).to_string();
         let sent = Sent {
             name: "long claims",
-            settings: with(json!({"claimsToHeaders": headers})),
+            settings: settings_with(json!({"claimsToHeaders": headers})),
             method: "POST",
             path: "/v1/batch",
             headers: vec![("content-length", body.len().to_string())],

@@ -11,7 +11,7 @@ use kinto_jwt_filter::{
 use serde_json::{Value, json};
 
 use kit::http;
-use kit::table::{Case, with};
+use kit::table::{Case, settings_with};
 use kit::tokens::{SECRET, now, rs256, token};
 
 /// The settings of the filter beside its key, and the rows for them.
@@ -109,7 +109,7 @@ fn fault(gate: &Gate, (_, asks, sent, expected): &Row) -> Option<String> {
 fn each_row_of_the_table_of_batches_holds() {
     let mut wrong = Vec::new();
     for (settings, rows) in TABLES {
-        let gate = gate(&with(serde_json::from_str(settings).unwrap()));
+        let gate = gate(&settings_with(serde_json::from_str(settings).unwrap()));
         for row in rows {
             wrong.extend(fault(&gate, row).map(|fault| format!("{settings}, {}: {fault}", row.0)));
         }
@@ -148,7 +148,7 @@ fn a_claim_header_has_the_characters_that_user_ids_have() {
     let header = format!("Authorization: JWT {}", rs256(&claims));
     for (charset, name) in [("ascii", None), ("latin-1", Some("Müller"))] {
         let headers = json!({"X-Level": "level", "X-Name": "name"});
-        let gate = gate(&with(json!({"claimsToHeaders": headers, "userIdCharset": charset})));
+        let gate = gate(&settings_with(json!({"claimsToHeaders": headers, "userIdCharset": charset})));
         let outcome = gate.decide(&request(&header), now()).outcome;
         let claim = |number: usize| outcome.claim(number).map(|text| text.as_str());
         assert_eq!((claim(0), claim(1)), (Some("5"), name), "{charset}");
@@ -205,7 +205,7 @@ fn a_batch_grows_no_more_than_was_announced() {
         json!({"batch": {"maxRequests": 100}}),
         json!({"from": [{"header": "Authorization", "schemes": ["JWT"]}, {"cookie": "t"}, {"query": "t"}], "claimsToHeaders": {"X-Sub": "sub"}}),
     ] {
-        let gate = gate(&with(settings.clone()));
+        let gate = gate(&settings_with(settings.clone()));
         let count = usize::try_from(settings["batch"]["maxRequests"].as_u64().unwrap_or(25)).unwrap();
         for request in [
             json!({"path": "/v1"}),
@@ -261,7 +261,7 @@ fn a_batch_is_announced_with_room_for_an_identity_in_each_sub_request() {
         // And the tokens that stay.
         (json!({"forwardToken": true}), "", 4056 + 1000),
     ] {
-        let gate = gate(&with(settings.clone()));
+        let gate = gate(&settings_with(settings.clone()));
         let header = if who.is_empty() { String::new() } else { format!("Authorization: {}", jwt(who)) };
         assert_eq!(batch_growth(&gate, 1000, &outer_request(&gate, &header)), bytes, "{settings}, {who}");
     }
@@ -269,7 +269,7 @@ fn a_batch_is_announced_with_room_for_an_identity_in_each_sub_request() {
 
 #[test]
 fn a_rejected_sub_request_is_answered_as_kinto_would() {
-    let gate = gate(&with(json!({"onMissing": "reject"})));
+    let gate = gate(&settings_with(json!({"onMissing": "reject"})));
     let body = r#"{"requests":[{"path":"/v1/a?x"},{"path":"/b","method":"HEAD"}]}"#;
     let rejected = rewrite(&gate, NO_TOKEN, body).unwrap().rejected;
     let message = rejected[0].1["body"]["message"].as_str().unwrap();
@@ -287,7 +287,7 @@ fn a_rejected_sub_request_is_answered_as_kinto_would() {
 /// What became of each sub-request that brought a token or is rejected, for the log and the metrics.
 #[test]
 fn a_batch_tells_what_was_decided_in_it() {
-    let gate = gate(&with(json!({"onMissing": "reject"})));
+    let gate = gate(&settings_with(json!({"onMissing": "reject"})));
     let body = r#"{"requests":[{"path":"/a"},{"path":"/a","headers":{"Authorization":"JWT <bob>"}},
         {"path":"/a","headers":{"Authorization":"JWT a.b.c"}},{"path":"/"}]}"#;
     let rewritten = rewrite(&gate, NO_TOKEN, &filled(body)).unwrap();

@@ -2,33 +2,40 @@
 
 use serde_json::{Value, json};
 
-use kit::table::with;
+use kit::table::settings_with;
 use kit::tokens::{SECRET, b64, jwk, key_file, public_key};
 
 /// Settings that must be refused, with words that must be in the message.
 pub(super) fn of_kinto_jwt_settings() -> Vec<(Value, &'static [&'static str])> {
-    let key = |public_key: String| json!({"public_key": public_key});
-    let of = |name: &str, algorithm: &str| json!({"public_key": public_key(name), "algorithm": algorithm});
+    let pem = |public_key: String| json!({"public_key": public_key});
+    let key_of_algorithm =
+        |name: &str, algorithm: &str| json!({"public_key": public_key(name), "algorithm": algorithm});
     let secret = |secret: &str, algorithm: &str| json!({"public_key": secret, "algorithm": algorithm});
     vec![
         (json!({"algorithm": "RS256"}), &["public_key is missing", "PEM"]),
-        (key("not a key".into()), &["public_key is not a PEM public key", "BEGIN PUBLIC KEY"]),
-        (key(key_file("rsa.cert.pem")), &["an X.509 certificate", "openssl x509"]),
-        (key(key_file("rsa.key.pem")), &["a private key", "openssl pkey -in key.pem -pubout"]),
-        (key(key_file("rsa.ssh.pub")), &["an SSH key (ssh-rsa)", "ssh-keygen -e -m PKCS8"]),
-        (key(public_key("rsa").replace('\n', "\\n")), &["\\n written out", "YAML block"]),
-        (key(public_key("rsa").replace("PUBLIC KEY", "X509 CRL")), &["not of a public key"]),
-        (key(public_key("rsa") + &public_key("rsa-other")), &["more than one PEM block"]),
-        (key(public_key("rsa").replace("MIIB", "AAAA")), &["public_key is not a PEM public key"]),
-        (key(public_key("rsa-1024")), &["RSA key of 1024 bits", "2048", "RFC 7518 3.3"]),
-        (key(public_key("rsa-pss")), &["PSS only", "RS256"]),
-        (of("p256", "RS256"), &["an EC key on P-256, which is for ES256", "algorithm is RS256"]),
-        (of("p384", "ES256"), &["an EC key on P-384, which is for ES384", "algorithm is ES256"]),
-        (of("p521", "ES384"), &["a curve other than P-256 and P-384"]),
-        (of("ed25519", "ES256"), &["an Ed25519 key, which is for EdDSA"]),
-        (of("ed448", "EdDSA"), &["a key of an unknown kind"]),
-        (of("rsa", "ES256"), &["an RSA key, which is for RS256", "algorithm is ES256"]),
-        (of("rsa", "HS256"), &["a PEM or SSH key, and HS256 takes a shared secret"]),
+        (pem("not a key".into()), &["public_key is not a PEM public key", "BEGIN PUBLIC KEY"]),
+        (pem(key_file("rsa.cert.pem")), &["an X.509 certificate", "openssl x509"]),
+        (pem(key_file("rsa.key.pem")), &["a private key", "openssl pkey -in key.pem -pubout"]),
+        (pem(key_file("rsa.ssh.pub")), &["an SSH key (ssh-rsa)", "ssh-keygen -e -m PKCS8"]),
+        (pem(public_key("rsa").replace('\n', "\\n")), &["\\n written out", "YAML block"]),
+        (pem(public_key("rsa").replace("PUBLIC KEY", "X509 CRL")), &["not of a public key"]),
+        (pem(public_key("rsa") + &public_key("rsa-other")), &["more than one PEM block"]),
+        (pem(public_key("rsa").replace("MIIB", "AAAA")), &["public_key is not a PEM public key"]),
+        (pem(public_key("rsa-1024")), &["RSA key of 1024 bits", "2048", "RFC 7518 3.3"]),
+        (pem(public_key("rsa-pss")), &["PSS only", "RS256"]),
+        (
+            key_of_algorithm("p256", "RS256"),
+            &["an EC key on P-256, which is for ES256", "algorithm is RS256"],
+        ),
+        (
+            key_of_algorithm("p384", "ES256"),
+            &["an EC key on P-384, which is for ES384", "algorithm is ES256"],
+        ),
+        (key_of_algorithm("p521", "ES384"), &["a curve other than P-256 and P-384"]),
+        (key_of_algorithm("ed25519", "ES256"), &["an Ed25519 key, which is for EdDSA"]),
+        (key_of_algorithm("ed448", "EdDSA"), &["a key of an unknown kind"]),
+        (key_of_algorithm("rsa", "ES256"), &["an RSA key, which is for RS256", "algorithm is ES256"]),
+        (key_of_algorithm("rsa", "HS256"), &["a PEM or SSH key, and HS256 takes a shared secret"]),
         (
             secret(&jwk("k", "rsa").to_string(), "HS256"),
             &["a JWK or another JSON text, and HS256", "goes into jwks"],
@@ -56,62 +63,89 @@ pub(super) fn of_kinto_jwt_settings() -> Vec<(Value, &'static [&'static str])> {
         (secret(&SECRET[..47], "HS384"), &["a secret of 47 bytes, and HS384 needs 48"]),
         (secret(&SECRET[..63], "HS512"), &["a secret of 63 bytes, and HS512 needs 64"]),
         (json!({"public_key": 42}), &["public_key is not text"]),
-        (with(json!({"algorithm": "none"})), &["algorithm is not a name", "RS256, RS384", "EdDSA", "HS512"]),
-        (with(json!({"algorithm": "ES512"})), &["algorithm is not a name", "ES384"]),
-        (with(json!({"algorithm": "rs256"})), &["algorithm is not a name", "in this spelling"]),
-        (with(json!({"algorithm": []})), &["algorithm is neither text nor a list of texts"]),
-        (with(json!({"algorithm": ["RS256", "none"]})), &["algorithm is not a name", "or a list of them"]),
         (
-            with(json!({"algorithm": ["RS256", "ES256"]})),
+            settings_with(json!({"algorithm": "none"})),
+            &["algorithm is not a name", "RS256, RS384", "EdDSA", "HS512"],
+        ),
+        (settings_with(json!({"algorithm": "ES512"})), &["algorithm is not a name", "ES384"]),
+        (settings_with(json!({"algorithm": "rs256"})), &["algorithm is not a name", "in this spelling"]),
+        (settings_with(json!({"algorithm": []})), &["algorithm is neither text nor a list of texts"]),
+        (
+            settings_with(json!({"algorithm": ["RS256", "none"]})),
+            &["algorithm is not a name", "or a list of them"],
+        ),
+        (
+            settings_with(json!({"algorithm": ["RS256", "ES256"]})),
             &["an RSA key, which is for RS256", "algorithm is ES256"],
         ),
-        (with(json!({"leeway": -1})), &["leeway is not a whole number of seconds from 0 to 86400"]),
-        (with(json!({"leeway": 86_401})), &["leeway is not a whole number"]),
-        (with(json!({"leeway": 1.5})), &["leeway is not a whole number"]),
-        (with(json!({"leeway": "30"})), &["leeway is not a whole number", "without quotes"]),
-        (with(json!({"http_header": "a b"})), &["http_header is not the name of a header"]),
-        (with(json!({"http_header": ":path"})), &["http_header is not the name of a header"]),
-        (with(json!({"auth_type": ""})), &["auth_type has a scheme with characters"]),
-        (with(json!({"auth_type": "Bearer "})), &["auth_type has a scheme with characters"]),
-        (with(json!({"auth_type": "digest"})), &["auth_type has digest, a scheme of parameters"]),
-        (with(json!({"auth_type": []})), &["auth_type is neither text nor a list"]),
-        (with(json!({"audience": 5})), &["audience is neither text nor a list"]),
-        (with(json!({"audience": [""]})), &["audience has an empty name"]),
-        (with(json!({"verifyToken": "false"})), &["verifyToken is neither true nor false"]),
-        (with(json!({"verifyToken": 0})), &["verifyToken is neither true nor false"]),
+        (settings_with(json!({"leeway": -1})), &["leeway is not a whole number of seconds from 0 to 86400"]),
+        (settings_with(json!({"leeway": 86_401})), &["leeway is not a whole number"]),
+        (settings_with(json!({"leeway": 1.5})), &["leeway is not a whole number"]),
+        (settings_with(json!({"leeway": "30"})), &["leeway is not a whole number", "without quotes"]),
+        (settings_with(json!({"http_header": "a b"})), &["http_header is not the name of a header"]),
+        (settings_with(json!({"http_header": ":path"})), &["http_header is not the name of a header"]),
+        (settings_with(json!({"auth_type": ""})), &["auth_type has a scheme with characters"]),
+        (settings_with(json!({"auth_type": "Bearer "})), &["auth_type has a scheme with characters"]),
+        (settings_with(json!({"auth_type": "digest"})), &["auth_type has digest, a scheme of parameters"]),
+        (settings_with(json!({"auth_type": []})), &["auth_type is neither text nor a list"]),
+        (settings_with(json!({"audience": 5})), &["audience is neither text nor a list"]),
+        (settings_with(json!({"audience": [""]})), &["audience has an empty name"]),
+        (settings_with(json!({"verifyToken": "false"})), &["verifyToken is neither true nor false"]),
+        (settings_with(json!({"verifyToken": 0})), &["verifyToken is neither true nor false"]),
         (
-            with(json!({"unauthorizedUserId": ""})),
+            settings_with(json!({"unauthorizedUserId": ""})),
             &["unauthorizedUserId cannot be a user id", "null", "kinto_jwt:"],
         ),
-        (with(json!({"unauthorizedUserId": "a\nb"})), &["unauthorizedUserId cannot be a user id"]),
-        (with(json!({"unauthorizedUserId": false})), &["unauthorizedUserId is true or false", "quotes"]),
-        (with(json!({"unauthorizedUserId": "é"})), &["cannot be a user id (user_id_not_ascii)"]),
-        (with(json!({"userIdCharset": "utf-8"})), &["userIdCharset is neither ascii nor latin-1", "Granian"]),
-        (with(json!({"userIdCharset": ["ascii"]})), &["userIdCharset is neither ascii nor latin-1"]),
-        (with(json!({"userIdTokenKey": ""})), &["userIdTokenKey is not text, or is empty"]),
-        (with(json!({"userIdHeader": "user_id"})), &["userIdHeader is not a header name that reaches Kinto"]),
-        (with(json!({"userIdHeader": "Authorization"})), &["userIdHeader is a header with another meaning"]),
+        (settings_with(json!({"unauthorizedUserId": "a\nb"})), &["unauthorizedUserId cannot be a user id"]),
         (
-            with(json!({"userIdHeader": "x-t", "http_header": "X-T"})),
+            settings_with(json!({"unauthorizedUserId": false})),
+            &["unauthorizedUserId is true or false", "quotes"],
+        ),
+        (settings_with(json!({"unauthorizedUserId": "é"})), &["cannot be a user id (user_id_not_ascii)"]),
+        (
+            settings_with(json!({"userIdCharset": "utf-8"})),
+            &["userIdCharset is neither ascii nor latin-1", "Granian"],
+        ),
+        (settings_with(json!({"userIdCharset": ["ascii"]})), &["userIdCharset is neither ascii nor latin-1"]),
+        (settings_with(json!({"userIdTokenKey": ""})), &["userIdTokenKey is not text, or is empty"]),
+        (
+            settings_with(json!({"userIdHeader": "user_id"})),
+            &["userIdHeader is not a header name that reaches Kinto"],
+        ),
+        (
+            settings_with(json!({"userIdHeader": "Authorization"})),
             &["userIdHeader is a header with another meaning"],
         ),
-        (with(json!({"forwardToken": 1})), &["forwardToken is neither true nor false"]),
-        (with(json!({"batch": {"maxBytes": 0}})), &["batch.maxBytes is not a whole number of bytes"]),
         (
-            with(json!({"batch": {"maxBytes": 16_777_217}})),
+            settings_with(json!({"userIdHeader": "x-t", "http_header": "X-T"})),
+            &["userIdHeader is a header with another meaning"],
+        ),
+        (settings_with(json!({"forwardToken": 1})), &["forwardToken is neither true nor false"]),
+        (
+            settings_with(json!({"batch": {"maxBytes": 0}})),
             &["batch.maxBytes is not a whole number of bytes"],
         ),
         (
-            with(json!({"batch": {"maxRequests": 0}})),
+            settings_with(json!({"batch": {"maxBytes": 16_777_217}})),
+            &["batch.maxBytes is not a whole number of bytes"],
+        ),
+        (
+            settings_with(json!({"batch": {"maxRequests": 0}})),
             &["batch.maxRequests is not a whole number of sub-requests from 1 to 1000"],
         ),
-        (with(json!({"batch": {"maxRequests": 1001}})), &["batch.maxRequests is not a whole number"]),
-        (with(json!({"batch": {"max": 1}})), &["batch.max is not a setting"]),
-        (with(json!({"batch": 5})), &["batch is not a map"]),
-        (with(json!({"tokenCache": {"maxEntries": -1}})), &["maxEntries is not a whole number of tokens"]),
-        (with(json!({"tokenCache": {"entries": 1}})), &["tokenCache.entries is not a setting"]),
         (
-            with(json!({"verify_token": true})),
+            settings_with(json!({"batch": {"maxRequests": 1001}})),
+            &["batch.maxRequests is not a whole number"],
+        ),
+        (settings_with(json!({"batch": {"max": 1}})), &["batch.max is not a setting"]),
+        (settings_with(json!({"batch": 5})), &["batch is not a map"]),
+        (
+            settings_with(json!({"tokenCache": {"maxEntries": -1}})),
+            &["maxEntries is not a whole number of tokens"],
+        ),
+        (settings_with(json!({"tokenCache": {"entries": 1}})), &["tokenCache.entries is not a setting"]),
+        (
+            settings_with(json!({"verify_token": true})),
             &["\"verify_token\" is not a setting of this filter", "verifyToken"],
         ),
         (json!({}), &["the configuration is empty", "public_key"]),
@@ -120,7 +154,7 @@ pub(super) fn of_kinto_jwt_settings() -> Vec<(Value, &'static [&'static str])> {
 
 /// The same for the settings that `kinto_jwt` does not have.
 pub(super) fn of_own_settings() -> Vec<(Value, &'static [&'static str])> {
-    let set = |keys: Value| json!({"jwks": {"keys": keys}});
+    let key_set = |keys: Value| json!({"jwks": {"keys": keys}});
     let remote = |more: Value| {
         let mut remote = json!({"uri": "https://issuer.example/keys", "cluster": "issuer"});
         remote.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -131,18 +165,21 @@ pub(super) fn of_own_settings() -> Vec<(Value, &'static [&'static str])> {
     let mut private = jwk("p", "rsa");
     private["d"] = json!("AQAB");
     vec![
-        (with(json!({"jwks": {"keys": []}})), &["jwks and public_key are both there", "one of them"]),
-        (set(json!([])), &["jwks has no key that verifies RS256: it is empty"]),
-        (set(json!([enc])), &["jwks has no key", "key 1 (kid \"e\") is not for signatures (use)"]),
-        (set(json!([private])), &["is a private key, which must never leave"]),
         (
-            set(json!([jwk("k", "p256")])),
+            settings_with(json!({"jwks": {"keys": []}})),
+            &["jwks and public_key are both there", "one of them"],
+        ),
+        (key_set(json!([])), &["jwks has no key that verifies RS256: it is empty"]),
+        (key_set(json!([enc])), &["jwks has no key", "key 1 (kid \"e\") is not for signatures (use)"]),
+        (key_set(json!([private])), &["is a private key, which must never leave"]),
+        (
+            key_set(json!([jwk("k", "p256")])),
             &["jwks has no key that verifies RS256", "is for none of algorithm"],
         ),
-        (set(json!([jwk("k", "p521")])), &["a curve other than P-256, P-384 and Ed25519"]),
-        (set(json!([jwk("k", "rsa-1024")])), &["an RSA key of 1024 bits"]),
-        (set(json!([{"kty": "oct", "k": "c2hvcnQ"}])), &["jwks has no key"]),
-        (set(json!([{"kty": "RSA", "n": 5, "e": "AQAB"}])), &["key 1 has no n"]),
+        (key_set(json!([jwk("k", "p521")])), &["a curve other than P-256, P-384 and Ed25519"]),
+        (key_set(json!([jwk("k", "rsa-1024")])), &["an RSA key of 1024 bits"]),
+        (key_set(json!([{"kty": "oct", "k": "c2hvcnQ"}])), &["jwks has no key"]),
+        (key_set(json!([{"kty": "RSA", "n": 5, "e": "AQAB"}])), &["key 1 has no n"]),
         (json!({"jwks": {"kty": "RSA"}}), &["jwks is not a JWK Set", "a list of keys"]),
         (json!({"jwks": "{"}), &["jwks is text that is not a JSON object"]),
         (json!({"jwks": {"keys": []}, "remoteJwks": {}}), &["remoteJwks and jwks are both there"]),
@@ -164,57 +201,69 @@ pub(super) fn of_own_settings() -> Vec<(Value, &'static [&'static str])> {
         (remote(json!({"url": "x"})), &["remoteJwks.url is not a setting", "refreshSeconds"]),
         (remote(json!({"discovery": true})), &["remoteJwks.uri and discovery are both there"]),
         (remote(json!({"discovery": true, "uri": null})), &["remoteJwks.discovery needs one issuer"]),
-        (with(json!({"issuer": ""})), &["issuer has an empty name"]),
-        (with(json!({"issuer": 7})), &["issuer is neither text nor a list"]),
-        (with(json!({"maxLifetimeSeconds": -1})), &["maxLifetimeSeconds is not a whole number of seconds"]),
-        (with(json!({"requireExp": "yes"})), &["requireExp is neither true nor false"]),
-        (with(json!({"requiredClaims": ["admin"]})), &["requiredClaims is not a map"]),
+        (settings_with(json!({"issuer": ""})), &["issuer has an empty name"]),
+        (settings_with(json!({"issuer": 7})), &["issuer is neither text nor a list"]),
         (
-            with(json!({"requiredClaims": {"a": {}}})),
+            settings_with(json!({"maxLifetimeSeconds": -1})),
+            &["maxLifetimeSeconds is not a whole number of seconds"],
+        ),
+        (settings_with(json!({"requireExp": "yes"})), &["requireExp is neither true nor false"]),
+        (settings_with(json!({"requiredClaims": ["admin"]})), &["requiredClaims is not a map"]),
+        (
+            settings_with(json!({"requiredClaims": {"a": {}}})),
             &["requiredClaims.a is neither a text, number or boolean"],
         ),
-        (with(json!({"requiredClaims": {"a": []}})), &["requiredClaims.a is neither a text"]),
-        (with(json!({"requiredScopes": "read write"})), &["requiredScopes has a scope with a space"]),
-        (with(json!({"typ": 5})), &["typ is not text"]),
-        (with(json!({"algorithm": ["RS256", "PS256", "RS256"]})), &["algorithm has RS256 twice"]),
-        (with(json!({"onMissing": "401"})), &["onMissing is none of the actions", "reject"]),
-        (with(json!({"onInvalid": "Reject"})), &["onInvalid is none of the actions"]),
-        (with(json!({"onKeysUnavailable": true})), &["onKeysUnavailable is none of the actions"]),
-        (with(json!({"open": "v1"})), &["open has a path that does not start with /"]),
-        (with(json!({"claimsToHeaders": "email"})), &["claimsToHeaders is not a map"]),
+        (settings_with(json!({"requiredClaims": {"a": []}})), &["requiredClaims.a is neither a text"]),
         (
-            with(json!({"claimsToHeaders": {"X-Email": 5}})),
+            settings_with(json!({"requiredScopes": "read write"})),
+            &["requiredScopes has a scope with a space"],
+        ),
+        (settings_with(json!({"typ": 5})), &["typ is not text"]),
+        (settings_with(json!({"algorithm": ["RS256", "PS256", "RS256"]})), &["algorithm has RS256 twice"]),
+        (settings_with(json!({"onMissing": "401"})), &["onMissing is none of the actions", "reject"]),
+        (settings_with(json!({"onInvalid": "Reject"})), &["onInvalid is none of the actions"]),
+        (settings_with(json!({"onKeysUnavailable": true})), &["onKeysUnavailable is none of the actions"]),
+        (settings_with(json!({"open": "v1"})), &["open has a path that does not start with /"]),
+        (settings_with(json!({"claimsToHeaders": "email"})), &["claimsToHeaders is not a map"]),
+        (
+            settings_with(json!({"claimsToHeaders": {"X-Email": 5}})),
             &["claimsToHeaders.X-Email is not the name of a claim"],
         ),
         (
-            with(json!({"claimsToHeaders": {"x_email": "email"}})),
+            settings_with(json!({"claimsToHeaders": {"x_email": "email"}})),
             &["claimsToHeaders.x_email is not a header name"],
         ),
         (
-            with(json!({"claimsToHeaders": {"USERID": "email"}})),
+            settings_with(json!({"claimsToHeaders": {"USERID": "email"}})),
             &["claimsToHeaders: the header of userIdHeader is a header with another"],
         ),
         (
-            with(json!({"claimsToHeaders": {"Cookie": "email"}})),
+            settings_with(json!({"claimsToHeaders": {"Cookie": "email"}})),
             &["claimsToHeaders.Cookie is a header with another"],
         ),
         // A Kinto that still trusts the usual header must not get the client's.
         (
-            with(json!({"userIdHeader": "X-User", "claimsToHeaders": {"USERID": "email"}})),
+            settings_with(json!({"userIdHeader": "X-User", "claimsToHeaders": {"USERID": "email"}})),
             &["claimsToHeaders.userId is a header with another meaning"],
         ),
         (
-            with(json!({"userIdHeader": "X-User", "http_header": "UserId"})),
+            settings_with(json!({"userIdHeader": "X-User", "http_header": "UserId"})),
             &["http_header or from: userId is a header with another meaning"],
         ),
-        (with(json!({"claimsToHeaders": {"X-A": "a", "x-a": "b"}})), &["claimsToHeaders.x-a is there twice"]),
-        (with(json!({"from": []})), &["from is not a list of one to eight places"]),
-        (with(json!({"from": ["Authorization"]})), &["from has an item that is not a map"]),
-        (with(json!({"from": [{"header": "A", "cookie": "b"}]})), &["from has a place that is not one of"]),
-        (with(json!({"from": [{"cookie": "a b"}]})), &["from has a cookie that is not a name"]),
-        (with(json!({"from": [{"body": "a"}]})), &["from.body is not a setting"]),
         (
-            with(json!({"from": [{"query": "a"}], "http_header": "X"})),
+            settings_with(json!({"claimsToHeaders": {"X-A": "a", "x-a": "b"}})),
+            &["claimsToHeaders.x-a is there twice"],
+        ),
+        (settings_with(json!({"from": []})), &["from is not a list of one to eight places"]),
+        (settings_with(json!({"from": ["Authorization"]})), &["from has an item that is not a map"]),
+        (
+            settings_with(json!({"from": [{"header": "A", "cookie": "b"}]})),
+            &["from has a place that is not one of"],
+        ),
+        (settings_with(json!({"from": [{"cookie": "a b"}]})), &["from has a cookie that is not a name"]),
+        (settings_with(json!({"from": [{"body": "a"}]})), &["from.body is not a setting"]),
+        (
+            settings_with(json!({"from": [{"query": "a"}], "http_header": "X"})),
             &["http_header and from are both there"],
         ),
         (policies(json!({})), &["policies is not a list"]),

@@ -5,14 +5,15 @@ use serde_json::json;
 use kit::forgeries::{json_type, redirected, without_safeguards};
 use kit::http;
 use kit::servers::{Envoy, Kinto, as_struct, config_of};
-use kit::table::with;
+use kit::table::settings_with;
 
 /// F1. Kinto follows redirects inside a batch, to where the client's query says.
 #[test]
 fn a_batch_inside_a_batch_is_refused_whatever_leads_to_it() {
     let kinto = Kinto::observed();
     let reject = json!({"onMissing": "reject", "onInvalid": "reject"});
-    let plugins = [("defaults", as_struct(&with(json!({})))), ("reject", as_struct(&with(reject)))];
+    let plugins =
+        [("defaults", as_struct(&settings_with(json!({})))), ("reject", as_struct(&settings_with(reject)))];
     let mut config = config_of(kinto.port("kinto"), &plugins);
     for listener in config["static_resources"]["listeners"].as_array_mut().unwrap() {
         without_safeguards(listener);

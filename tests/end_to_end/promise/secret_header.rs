@@ -5,7 +5,7 @@ use serde_json::json;
 use kit::forgeries::{forgeries, json_type, without_safeguards};
 use kit::http::{self, authorization, header};
 use kit::servers::{Envoy, Kinto, as_struct, config_of, demo_config, project, wasm};
-use kit::table::with;
+use kit::table::settings_with;
 use kit::tokens::{now, rs256};
 
 /// The second lock: a header whose name a stranger would have to guess, and where the name must not be found.
@@ -20,7 +20,7 @@ fn an_identity_header_with_a_random_part_is_found_nowhere() {
     let mut config = demo_config(kinto.port("kinto"));
     let listener = &mut config["static_resources"]["listeners"][0];
     without_safeguards(listener);
-    let settings = with(json!({"userIdHeader": name, "onInvalid": "reject"}));
+    let settings = settings_with(json!({"userIdHeader": name, "onInvalid": "reject"}));
     wasm(listener)["configuration"] = as_struct(&settings);
     let envoy = Envoy::start(&config);
     let port = envoy.port("kinto");
@@ -89,7 +89,8 @@ fn an_identity_header_with_a_random_part_is_found_nowhere() {
         json!({"userIdHeader": name, "claimsToHeaders": {name.as_str(): "x"}}),
         json!({"userIdHeader": format!("{name} ")}),
     ] {
-        let error = kinto_jwt_filter::parse_config(with(settings).to_string().as_bytes(), None).unwrap_err();
+        let error =
+            kinto_jwt_filter::parse_config(settings_with(settings).to_string().as_bytes(), None).unwrap_err();
         assert!(!error.to_string().contains(digits), "{error}");
     }
 }

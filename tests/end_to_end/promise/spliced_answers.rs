@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use kit::forgeries::json_type;
 use kit::http::{self, Response, authorization, header};
 use kit::servers::{Envoy, Kinto, as_struct, config_of};
-use kit::table::with;
+use kit::table::settings_with;
 use kit::tokens::{now, rs256};
 
 /// An upstream that answers each request with these bytes, whatever it is; it ends with the test process.
@@ -41,7 +41,7 @@ fn answering(answer: impl Fn() -> Vec<u8> + Send + Sync + 'static) -> u16 {
 /// F7. Kinto's answer to a batch of which a part is rejected, where it is not what Kinto sends.
 #[test]
 fn an_answer_that_cannot_be_put_together_is_an_error_and_nothing_is_shifted() {
-    let reject = with(json!({"onMissing": "reject", "onInvalid": "reject"}));
+    let reject = settings_with(json!({"onMissing": "reject", "onInvalid": "reject"}));
     let good = format!("JWT {}", rs256(&json!({"sub": "alice", "exp": now() + 600})));
     let own = json!({"path": "/v1/", "headers": {"Authorization": good}});
     let batch = json!({"requests": [{"path": "/v1/x"}, own, {"path": "/v1/y"}, own]}).to_string();
@@ -145,7 +145,7 @@ fn an_answer_larger_than_envoys_buffers_is_put_together() {
     let kinto = Kinto::behind_envoy();
     let mut config = config_of(
         kinto.port("kinto"),
-        &[("kinto", as_struct(&with(json!({"onMissing": "reject", "onInvalid": "reject"}))))],
+        &[("kinto", as_struct(&settings_with(json!({"onMissing": "reject", "onInvalid": "reject"}))))],
     );
     for part in ["listeners", "clusters"] {
         config["static_resources"][part][0]["per_connection_buffer_limit_bytes"] = json!(32_768);

@@ -79,23 +79,23 @@ fn undecided(stop_iteration: bool, keys_come: bool) {
         http::exchange_on(stream, &request[head + 10..])
     };
     let ask = |request: &[u8]| http::exchange(port, request);
-    let h1 = |answer: Option<Response>| {
+    let answer_over_h1 = |answer: Option<Response>| {
         let answer = answer.expect("an answer");
         (answer.status, String::from_utf8_lossy(&answer.body).into_owned())
     };
     type Job<'j> = (String, Box<dyn FnOnce() -> (u16, String) + Send + 'j>);
     let mut jobs: Vec<Job<'_>> = Vec::new();
     for (method, path, body) in [("PUT", "/v1/buckets/b", &put), ("POST", "/v1/batch", &batch)] {
-        let (headers, h1, ask, drip) = (&headers, &h1, &ask, &drip);
+        let (headers, answer_over_h1, ask, drip) = (&headers, &answer_over_h1, &ask, &drip);
         let mut add = |how: &str, job| jobs.push((format!("{method}, {how}"), job));
         let whole = http::bytes(method, path.as_bytes(), &headers(&[]), body.as_bytes());
         let dripped = whole.clone();
         let chunked = http::chunked_as(method, path.as_bytes(), &headers(&[]), body.as_bytes());
         let chunked_drip = chunked.clone();
-        add("in one piece", Box::new(move || h1(ask(&whole))));
-        add("dripped", Box::new(move || h1(drip(dripped))));
-        add("chunked", Box::new(move || h1(ask(&chunked))));
-        add("chunked and dripped", Box::new(move || h1(drip(chunked_drip))));
+        add("in one piece", Box::new(move || answer_over_h1(ask(&whole))));
+        add("dripped", Box::new(move || answer_over_h1(drip(dripped))));
+        add("chunked", Box::new(move || answer_over_h1(ask(&chunked))));
+        add("chunked and dripped", Box::new(move || answer_over_h1(drip(chunked_drip))));
         for (how, pause, trailers) in [
             ("h2", 0, vec![]),
             ("h2 dripped", 150, vec![]),

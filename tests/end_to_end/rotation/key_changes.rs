@@ -12,7 +12,7 @@ use kit::servers::{Envoy, wait_for};
 
 use super::support::{
     A, ALICE, B, COOLDOWN, Client, PUBLIC, Stop, TWO_WORKERS, batch, batch_body, config, drip, kinto, remote,
-    signed, user, usual, wait_for_key,
+    signed, user, usual_config, wait_for_key,
 };
 
 #[test]
@@ -22,7 +22,7 @@ fn rotation_with_overlap_refuses_no_good_token_under_load() {
         issuer.answer("/jwks", Answer::keys(keys).header("Cache-Control", "max-age=1"))
     };
     publish(&[A]);
-    let envoy = Envoy::start_with(&usual(&kinto, &issuer, &json!({})), &TWO_WORKERS);
+    let envoy = Envoy::start_with(&usual_config(&kinto, &issuer, &json!({})), &TWO_WORKERS);
     wait_for_key(&envoy, "kinto", A);
     let (signer, done) = (AtomicUsize::new(0), AtomicBool::new(false));
     // How many tokens of each key each client has had accepted.
@@ -72,7 +72,7 @@ fn rotation_with_overlap_refuses_no_good_token_under_load() {
 fn rotation_without_overlap_is_noticed_by_the_first_token() {
     let (kinto, issuer) = (kinto(), Issuer::start());
     issuer.answer("/jwks", Answer::keys(&[A]));
-    let envoy = Envoy::start(&usual(&kinto, &issuer, &json!({})));
+    let envoy = Envoy::start(&usual_config(&kinto, &issuer, &json!({})));
     wait_for_key(&envoy, "kinto", A);
     let remembered = signed(A);
     for _ in 0..3 {
@@ -121,16 +121,17 @@ fn rotation_without_overlap_is_noticed_by_the_first_token() {
 fn two_workers_make_one_fetch() {
     let (kinto, issuer) = (kinto(), Issuer::start());
     issuer.answer("/jwks", Answer::keys(&[A]));
-    let envoy = Envoy::start_with(&usual(&kinto, &issuer, &json!({"refreshSeconds": 5})), &TWO_WORKERS);
+    let envoy =
+        Envoy::start_with(&usual_config(&kinto, &issuer, &json!({"refreshSeconds": 5})), &TWO_WORKERS);
     let start = Instant::now();
     wait_for_key(&envoy, "kinto", A);
     let mut clients: Vec<_> = (0..24).map(|_| Client::new(envoy.port("kinto"))).collect();
-    let mut all = |key: (&str, &str)| {
+    let mut everyone_is_alice_with = |key: (&str, &str)| {
         for client in &mut clients {
             assert_eq!(client.user(Some(&signed(key))), ALICE);
         }
     };
-    all(A);
+    everyone_is_alice_with(A);
     for worker in ["worker_0", "worker_1"] {
         assert!(
             envoy.stat(&format!("listener.*{worker}.downstream_cx_total")) > 0,
@@ -142,7 +143,7 @@ fn two_workers_make_one_fetch() {
     }
     // One for each refresh.
     issuer.wait_for("/jwks", 3);
-    all(A);
+    everyone_is_alice_with(A);
     let times = issuer.seen("/jwks");
     for pair in times.windows(2) {
         assert!(pair[1].at - pair[0].at > Duration::from_secs(3), "{:?}", pair[1].at - pair[0].at);
@@ -151,7 +152,7 @@ fn two_workers_make_one_fetch() {
     sleep(COOLDOWN);
     issuer.answer("/jwks", Answer::keys(&[B]));
     let (before, rotation) = (issuer.seen("/jwks"), Instant::now());
-    all(B);
+    everyone_is_alice_with(B);
     assert_eq!(user(&envoy, "kinto", &signed(("a", "p256"))), PUBLIC);
     // On a machine so busy that another refresh is due there may be two.
     if rotation.elapsed().as_secs() < 1 && before.last().unwrap().at.elapsed().as_secs() < 4 {

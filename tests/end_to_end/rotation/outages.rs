@@ -14,7 +14,7 @@ use kit::tokens::jwk;
 
 use super::support::{
     A, ALICE, B, COOLDOWN, PUBLIC, assert_no_crash, assert_unavailable, batch_body, config, get, kinto,
-    named, remote, signed, user, usual, wait_for_key, wait_for_log, wait_for_metric,
+    named, remote, signed, user, usual_config, wait_for_key, wait_for_log, wait_for_metric,
 };
 
 #[test]
@@ -66,7 +66,7 @@ fn a_slow_issuer_delays_a_request_for_its_time_at_most() {
     // For the request, Kinto and a busy machine.
     let at_most = timeout + Duration::from_secs(5);
     issuer.answer("/jwks", Answer::keys(&[A]).held());
-    let envoy = Envoy::start(&usual(&kinto, &issuer, &json!({"timeoutSeconds": 2})));
+    let envoy = Envoy::start(&usual_config(&kinto, &issuer, &json!({"timeoutSeconds": 2})));
     let timed = |token: &str| {
         let before = Instant::now();
         let answer = get(&envoy, "kinto", token);
@@ -199,7 +199,7 @@ fn a_cluster_that_is_missing_is_named_in_the_log() {
 fn clients_that_hang_up_while_they_wait_do_no_harm() {
     let (kinto, issuer) = (kinto(), Issuer::start());
     issuer.answer("/jwks", Answer::keys(&[A]));
-    let envoy = Envoy::start(&usual(&kinto, &issuer, &json!({})));
+    let envoy = Envoy::start(&usual_config(&kinto, &issuer, &json!({})));
     wait_for_key(&envoy, "kinto", A);
     for round in 0..2 {
         issuer.answer("/jwks", Answer::keys(&[A, B]).held());

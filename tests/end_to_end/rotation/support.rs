@@ -85,7 +85,7 @@ pub(super) fn config(kinto: &Kinto, clusters: &[Value], plugins: &[(&str, Value)
 }
 
 /// One listener, `kinto`, which asks the issuer for `/jwks`.
-pub(super) fn usual(kinto: &Kinto, issuer: &Issuer, more: &Value) -> Value {
+pub(super) fn usual_config(kinto: &Kinto, issuer: &Issuer, more: &Value) -> Value {
     config(kinto, &[issuer.cluster("issuer")], &[("kinto", remote("/jwks", more))])
 }
 

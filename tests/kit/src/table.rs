@@ -163,14 +163,14 @@ impl Case {
 }
 
 /// The main test key, and these settings over it.
-pub fn with(more: Value) -> Value {
+pub fn settings_with(more: Value) -> Value {
     let mut settings = json!({"public_key": public_key("rsa")});
     settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     settings
 }
 
 /// Adds a policy that `kinto_jwt` does not have.
-fn policy(policies: &mut Vec<Policy>, name: &'static str, settings: Value, fill: impl FnOnce(&mut List)) {
+fn add_policy(policies: &mut Vec<Policy>, name: &'static str, settings: Value, fill: impl FnOnce(&mut List)) {
     let mut list = List(Vec::new());
     fill(&mut list);
     policies.push(Policy { name, settings, cases: list.0, is_of_kinto_jwt: false });

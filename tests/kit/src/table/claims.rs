@@ -3,7 +3,7 @@
 use kinto_jwt_filter::Rejection::*;
 use serde_json::{Value, json};
 
-use super::{List, Policy, policy, with};
+use super::{List, Policy, add_policy, settings_with};
 
 pub(super) fn times(list: &mut List, now: u64) {
     let at = |claim: &str, value: Value| json!({"sub": "alice", claim: value});
@@ -183,9 +183,9 @@ pub(super) fn user_ids(list: &mut List) {
 }
 
 pub(super) fn user_id_claims(list: &mut List, claim: &str, now: u64) {
-    let with = |value: Value| json!({"sub": "alice", claim: value});
+    let claims_with = |value: Value| json!({"sub": "alice", claim: value});
     if claim == "exp" {
-        list.claims("exp", with(json!(now + 600)), Ok(&(now + 600).to_string()));
+        list.claims("exp", claims_with(json!(now + 600)), Ok(&(now + 600).to_string()));
         list.claims("no exp", json!({"sub": "alice"}), Err(NoUserIdClaim));
         return;
     }
@@ -206,7 +206,7 @@ pub(super) fn user_id_claims(list: &mut List, claim: &str, now: u64) {
         (json!("日本"), Err(UserIdNotAscii), Some("user-id")),
         (json!("a\nb"), Err(UserIdControl), Some("user-id")),
     ] {
-        list.claims(&format!("{claim} {value}"), with(value), expected).differs = entry;
+        list.claims(&format!("{claim} {value}"), claims_with(value), expected).differs = entry;
     }
     list.claims("not there", json!({"sub": "alice"}), Err(NoUserIdClaim));
     list.claims("sub of a number", json!({"sub": 5, claim: "bob"}), Err(SubjectNotString));
@@ -231,10 +231,14 @@ pub(super) fn charsets(policies: &mut Vec<Policy>) {
         }
         list.claims("ASCII", json!({"sub": "alice"}), Ok("alice"));
     };
-    policy(policies, "ascii", with(json!({"userIdCharset": "ascii"})), |list| users(list, false));
-    policy(policies, "latin-1", with(json!({"userIdCharset": "latin-1"})), |list| users(list, true));
+    add_policy(policies, "ascii", settings_with(json!({"userIdCharset": "ascii"})), |list| {
+        users(list, false)
+    });
+    add_policy(policies, "latin-1", settings_with(json!({"userIdCharset": "latin-1"})), |list| {
+        users(list, true)
+    });
     let unauthorized = json!({"userIdCharset": "latin-1", "unauthorizedUserId": "öffentlich"});
-    policy(policies, "latin-1 unauthorized user", with(unauthorized), |list| {
+    add_policy(policies, "latin-1 unauthorized user", settings_with(unauthorized), |list| {
         list.headers("no token", vec![], Err(NoToken));
     });
 }

@@ -3,7 +3,7 @@
 use kinto_jwt_filter::Rejection::*;
 use serde_json::json;
 
-use super::{Policy, policy, with};
+use super::{Policy, add_policy, settings_with};
 use crate::http::{authorization, header};
 use crate::tokens::rs256;
 
@@ -21,7 +21,7 @@ pub(super) fn causes(policies: &mut Vec<Policy>, now: u64) {
     ] {
         let settings =
             json!({"onMissing": missing, "onInvalid": invalid, "unauthorizedUserId": unauthorized});
-        policy(policies, name, with(settings), |list| {
+        add_policy(policies, name, settings_with(settings), |list| {
             list.token("good", &rs256(&good), Ok("alice"));
             list.token("expired", &expired, Err(Expired));
             list.token("junk", "a.b.c", Err(NotBase64Url));
@@ -60,8 +60,13 @@ pub(super) fn causes(policies: &mut Vec<Policy>, now: u64) {
             }
         });
     }
-    policy(policies, "own open paths", with(json!({"onMissing": "reject", "open": ["/v1/"]})), |list| {
-        list.headers("open", vec![], Err(NoToken)).answer("anonymous");
-        list.headers("closed", vec![], Err(NoToken)).to("GET", "/v1/__lbheartbeat__");
-    });
+    add_policy(
+        policies,
+        "own open paths",
+        settings_with(json!({"onMissing": "reject", "open": ["/v1/"]})),
+        |list| {
+            list.headers("open", vec![], Err(NoToken)).answer("anonymous");
+            list.headers("closed", vec![], Err(NoToken)).to("GET", "/v1/__lbheartbeat__");
+        },
+    );
 }

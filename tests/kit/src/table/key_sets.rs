@@ -3,7 +3,7 @@
 use kinto_jwt_filter::Rejection::{self, *};
 use serde_json::{Value, json};
 
-use super::{Policy, policy};
+use super::{Policy, add_policy};
 use crate::tokens::{SECRET, b64, jwk, jws, public_key, rs256, token, token_with_kid};
 
 /// A JWK, and these members in it.
@@ -32,35 +32,35 @@ pub(super) fn key_sets(policies: &mut Vec<Policy>, now: u64) {
     ]});
     let algorithms = json!(["RS256", "RS512", "ES256", "EdDSA"]);
     for (name, set) in [("jwks", set.clone()), ("jwks as text", json!(set.to_string()))] {
-        policy(policies, name, json!({"jwks": set, "algorithm": algorithms}), |list| {
-            let mut one = |alg: &str, key: &str, kid: &str, expected: Result<&str, Rejection>| {
+        add_policy(policies, name, json!({"jwks": set, "algorithm": algorithms}), |list| {
+            let mut signed_as = |alg: &str, key: &str, kid: &str, expected: Result<&str, Rejection>| {
                 list.token(
                     &format!("{alg} by {key} as {kid}"),
                     &token_with_kid(alg, key, kid, &good),
                     expected,
                 );
             };
-            one("RS256", "rsa", "a", Ok("alice"));
-            one("RS512", "rsa", "a", Err(AlgNotAllowed));
-            one("RS256", "rsa-other", "b", Ok("alice"));
-            one("RS512", "rsa-other", "b", Ok("alice"));
-            one("ES256", "p256", "c", Ok("alice"));
-            one("EdDSA", "ed25519", "d", Ok("alice"));
-            one("ES384", "p384", "p384", Err(AlgNotAllowed));
-            one("RS256", "rsa", "b", Err(BadSignature));
-            one("RS256", "rsa-other", "a", Err(BadSignature));
-            one("ES256", "p256-other", "c", Err(BadSignature));
-            one("RS256", "rsa", "c", Err(AlgNotAllowed));
-            one("ES256", "p256", "a", Err(AlgNotAllowed));
-            one("RS256", "rsa", "A", Err(KidUnknown));
-            one("RS256", "rsa", "", Err(KidUnknown));
+            signed_as("RS256", "rsa", "a", Ok("alice"));
+            signed_as("RS512", "rsa", "a", Err(AlgNotAllowed));
+            signed_as("RS256", "rsa-other", "b", Ok("alice"));
+            signed_as("RS512", "rsa-other", "b", Ok("alice"));
+            signed_as("ES256", "p256", "c", Ok("alice"));
+            signed_as("EdDSA", "ed25519", "d", Ok("alice"));
+            signed_as("ES384", "p384", "p384", Err(AlgNotAllowed));
+            signed_as("RS256", "rsa", "b", Err(BadSignature));
+            signed_as("RS256", "rsa-other", "a", Err(BadSignature));
+            signed_as("ES256", "p256-other", "c", Err(BadSignature));
+            signed_as("RS256", "rsa", "c", Err(AlgNotAllowed));
+            signed_as("ES256", "p256", "a", Err(AlgNotAllowed));
+            signed_as("RS256", "rsa", "A", Err(KidUnknown));
+            signed_as("RS256", "rsa", "", Err(KidUnknown));
             for unusable in ["encryption", "signing", "oaep", "private", "short", "damaged", "future", "p521"]
             {
-                one("RS256", "rsa-4096", unusable, Err(KidUnknown));
+                signed_as("RS256", "rsa-4096", unusable, Err(KidUnknown));
             }
-            one("PS256", "rsa", "a", Err(AlgNotAllowed));
-            one("none", "", "a", Err(AlgNotAllowed));
-            one("HS256", &public_key("rsa"), "a", Err(AlgNotAllowed));
+            signed_as("PS256", "rsa", "a", Err(AlgNotAllowed));
+            signed_as("none", "", "a", Err(AlgNotAllowed));
+            signed_as("HS256", &public_key("rsa"), "a", Err(AlgNotAllowed));
             list.token("no kid, one key fits", &token("ES256", "p256", &good), Ok("alice"));
             list.token(
                 "no kid, one key fits, another signed",
@@ -87,7 +87,7 @@ pub(super) fn key_sets(policies: &mut Vec<Policy>, now: u64) {
         });
     }
     let secret = json!({"keys": [{"kty": "oct", "kid": "s", "k": b64(SECRET)}]});
-    policy(policies, "jwks with a secret", json!({"jwks": secret, "algorithm": "HS256"}), |list| {
+    add_policy(policies, "jwks with a secret", json!({"jwks": secret, "algorithm": "HS256"}), |list| {
         list.token("good", &token_with_kid("HS256", SECRET, "s", &good), Ok("alice"));
         list.token("other secret", &token_with_kid("HS256", &SECRET[1..], "s", &good), Err(BadSignature));
         list.token("other kid", &token_with_kid("HS256", SECRET, "t", &good), Err(KidUnknown));
@@ -96,13 +96,13 @@ pub(super) fn key_sets(policies: &mut Vec<Policy>, now: u64) {
     let short = &SECRET[..40];
     let secret = json!({"keys": [{"kty": "oct", "kid": "s", "k": b64(short)}]});
     let settings = json!({"jwks": secret, "algorithm": ["HS256", "HS512"]});
-    policy(policies, "jwks with a short secret", settings, |list| {
+    add_policy(policies, "jwks with a short secret", settings, |list| {
         list.token("HS256", &token_with_kid("HS256", short, "s", &good), Ok("alice"));
         list.token("HS512", &token_with_kid("HS512", short, "s", &good), Err(AlgNotAllowed));
     });
     // RFC 7517 section 4.5 asks for different names, and an issuer in the middle of a rotation may forget.
     let twins = json!({"keys": [jwk("a", "rsa"), jwk("a", "rsa-other"), jwk("a", "p256")]});
-    policy(policies, "one kid thrice", json!({"jwks": twins, "algorithm": ["RS256", "ES256"]}), |list| {
+    add_policy(policies, "one kid thrice", json!({"jwks": twins, "algorithm": ["RS256", "ES256"]}), |list| {
         for (alg, key) in [("RS256", "rsa"), ("RS256", "rsa-other"), ("ES256", "p256")] {
             list.token(key, &token_with_kid(alg, key, "a", &good), Ok("alice"));
         }
@@ -110,7 +110,7 @@ pub(super) fn key_sets(policies: &mut Vec<Policy>, now: u64) {
     });
     let remote = json!({"remoteJwks": {"uri": "http://issuer.example/keys", "cluster": "kinto", "timeoutSeconds": 1,
         "cooldownSeconds": 3600}});
-    policy(policies, "no keys", remote, |list| {
+    add_policy(policies, "no keys", remote, |list| {
         // Kinto itself is no issuer: it never gives a key.
         list.token("good", &rs256(&good), Err(KeysUnavailable));
         list.token("alg none", &token("none", "", &good), Err(KeysUnavailable));

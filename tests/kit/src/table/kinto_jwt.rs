@@ -6,7 +6,7 @@ use serde_json::json;
 use super::claims::{audiences_without_one, payloads, times, user_id_claims, user_ids};
 use super::places;
 use super::signatures::{algorithm, encodings, jose_headers, secret, signatures};
-use super::{List, Policy, with};
+use super::{List, Policy, settings_with};
 use crate::http::{authorization, header};
 use crate::tokens::{SECRET, b64, jws, key_file, public_key, rs256, token};
 
@@ -18,7 +18,8 @@ pub(super) fn policies(now: u64) -> Vec<Policy> {
         fill(&mut list);
         Policy { name, settings, cases: list.0, is_of_kinto_jwt: true }
     };
-    let few = |list: &mut List, good: &str| {
+    // What every configuration must get right.
+    let few_cases = |list: &mut List, good: &str| {
         list.headers("no token", vec![], Err(NoToken));
         list.token("good", good, Ok("alice"));
         list.token("expired", &rs256(&json!({"sub": "alice", "exp": now - 1})), Err(Expired));
@@ -28,7 +29,7 @@ pub(super) fn policies(now: u64) -> Vec<Policy> {
     };
 
     let mut policies = vec![
-        policy("defaults", with(json!({})), &|list| {
+        policy("defaults", settings_with(json!({})), &|list| {
             places::in_authorization(list, &good);
             times(list, now);
             audiences_without_one(list);
@@ -40,7 +41,7 @@ pub(super) fn policies(now: u64) -> Vec<Policy> {
         }),
         policy(
             "readme of kinto_jwt",
-            with(
+            settings_with(
                 json!({"algorithm": "RS256", "audience": "app", "userIdTokenKey": "sub", "unauthorizedUserId": "public"}),
             ),
             &|list| {
@@ -68,7 +69,7 @@ pub(super) fn policies(now: u64) -> Vec<Policy> {
                 );
             },
         ),
-        policy("several audiences", with(json!({"audience": ["a", "b"]})), &|list| {
+        policy("several audiences", settings_with(json!({"audience": ["a", "b"]})), &|list| {
             for (aud, expected) in [
                 (json!("a"), Ok("alice")),
                 (json!("b"), Ok("alice")),
@@ -79,8 +80,8 @@ pub(super) fn policies(now: u64) -> Vec<Policy> {
                 list.claims(&format!("aud {aud}"), json!({"sub": "alice", "aud": aud}), expected);
             }
         }),
-        policy("leeway", with(json!({"leeway": 30})), &|list| {
-            few(list, &rs256(&good));
+        policy("leeway", settings_with(json!({"leeway": 30})), &|list| {
+            few_cases(list, &rs256(&good));
             list.0.retain(|case| case.name != "expired");
             for (name, claim, at, expected) in [
                 ("exp 10 s ago", "exp", now - 10, Ok("alice")),
@@ -93,14 +94,14 @@ pub(super) fn policies(now: u64) -> Vec<Policy> {
                 list.claims(name, json!({"sub": "alice", claim: at}), expected);
             }
         }),
-        policy("bearer", with(json!({"auth_type": "Bearer"})), &|list| {
+        policy("bearer", settings_with(json!({"auth_type": "Bearer"})), &|list| {
             let token = rs256(&good);
             list.headers("Bearer", vec![header("Authorization", format!("Bearer {token}"))], Ok("alice"));
             list.headers("bearer", vec![header("Authorization", format!("bearer {token}"))], Ok("alice"))
                 .differs("scheme-case");
             list.headers("JWT", vec![authorization(&token)], Err(ForeignScheme));
         }),
-        policy("basic", with(json!({"auth_type": "Basic"})), &|list| {
+        policy("basic", settings_with(json!({"auth_type": "Basic"})), &|list| {
             list.headers(
                 "Basic",
                 vec![header("Authorization", format!("Basic {}", rs256(&good)))],
@@ -112,7 +113,7 @@ pub(super) fn policies(now: u64) -> Vec<Policy> {
                 Err(NotThreeParts),
             );
         }),
-        policy("other header", with(json!({"http_header": "X-Auth-Token"})), &|list| {
+        policy("other header", settings_with(json!({"http_header": "X-Auth-Token"})), &|list| {
             let token = rs256(&good);
             list.headers("no token", vec![], Err(NoToken));
             list.headers("bare token", vec![header("X-Auth-Token", &token)], Ok("alice"));
@@ -140,18 +141,22 @@ pub(super) fn policies(now: u64) -> Vec<Policy> {
                 Ok("alice"),
             );
         }),
-        policy("authorization in lower case", with(json!({"http_header": "authorization"})), &|list| {
-            let token = rs256(&good);
-            list.headers("scheme and token", vec![authorization(&token)], Ok("alice"))
-                .differs("authorization-case");
-            list.headers("bare token", vec![header("Authorization", &token)], Err(ForeignScheme))
-                .differs("authorization-case");
-        }),
-        policy("cookie", with(json!({"http_header": "Cookie"})), &|list| {
+        policy(
+            "authorization in lower case",
+            settings_with(json!({"http_header": "authorization"})),
+            &|list| {
+                let token = rs256(&good);
+                list.headers("scheme and token", vec![authorization(&token)], Ok("alice"))
+                    .differs("authorization-case");
+                list.headers("bare token", vec![header("Authorization", &token)], Err(ForeignScheme))
+                    .differs("authorization-case");
+            },
+        ),
+        policy("cookie", settings_with(json!({"http_header": "Cookie"})), &|list| {
             list.headers("bare token", vec![header("Cookie", rs256(&good))], Ok("alice"));
             list.headers("cookies", vec![header("Cookie", "a=b; c=d")], Err(NotThreeParts));
         }),
-        policy("no verification", with(json!({"verifyToken": false, "audience": "app"})), &|list| {
+        policy("no verification", settings_with(json!({"verifyToken": false, "audience": "app"})), &|list| {
             list.headers("no token", vec![], Err(NoToken));
             list.token("good", &rs256(&json!({"sub": "alice", "aud": "app"})), Ok("alice"));
             list.token("junk", "a.b.c", Err(NotBase64Url));
@@ -183,8 +188,8 @@ pub(super) fn policies(now: u64) -> Vec<Policy> {
         ("other unauthorized user", json!("nobody:1 x")),
         ("unauthorized user of digits", json!(7)),
     ] {
-        policies.push(policy(name, with(json!({"unauthorizedUserId": unauthorized})), &|list| {
-            few(list, &rs256(&good));
+        policies.push(policy(name, settings_with(json!({"unauthorizedUserId": unauthorized})), &|list| {
+            few_cases(list, &rs256(&good));
             list.claims("no sub", json!({"x": 1}), Err(NoUserIdClaim));
         }));
     }
@@ -194,11 +199,11 @@ pub(super) fn policies(now: u64) -> Vec<Policy> {
         ("dotted claim", "user.id"),
         ("exp as user", "exp"),
     ] {
-        policies.push(policy(name, with(json!({"userIdTokenKey": claim})), &|list| {
+        policies.push(policy(name, settings_with(json!({"userIdTokenKey": claim})), &|list| {
             user_id_claims(list, claim, now)
         }));
     }
-    policies.push(policy("pointer", with(json!({"userIdTokenKey": "/user/id"})), &|list| {
+    policies.push(policy("pointer", settings_with(json!({"userIdTokenKey": "/user/id"})), &|list| {
         list.claims("nested", json!({"user": {"id": "bob"}}), Ok("bob")).differs("pointer");
         list.claims("literal first", json!({"/user/id": "carol", "user": {"id": "bob"}}), Ok("carol"));
         list.claims("not there", json!({"user": {}, "sub": "alice"}), Err(NoUserIdClaim));
@@ -220,7 +225,7 @@ pub(super) fn policies(now: u64) -> Vec<Policy> {
         }));
     }
     policies.push(policy("PKCS#1 key", json!({"public_key": key_file("rsa.pkcs1.pem")}), &|list| {
-        few(list, &rs256(&good))
+        few_cases(list, &rs256(&good))
     }));
     for alg in ["HS256", "HS384", "HS512"] {
         policies.push(policy(alg, json!({"public_key": SECRET, "algorithm": alg}), &|list| {

@@ -3,7 +3,7 @@
 use kinto_jwt_filter::Rejection::{self, *};
 use serde_json::{Value, json};
 
-use super::{List, Policy, policy, with};
+use super::{List, Policy, add_policy, settings_with};
 use crate::http::{Headers, authorization, header};
 use crate::tokens::rs256;
 
@@ -70,7 +70,7 @@ pub(super) fn of_from(policies: &mut Vec<Policy>, now: u64) {
     let bob = rs256(&json!({"sub": "bob", "exp": now + 600}));
     let bad = rs256(&json!({"sub": "bob", "exp": now - 1}));
     let from = json!([{"header": "Authorization", "schemes": ["Bearer"]}, {"cookie": "kinto_token"}, {"query": "access_token"}]);
-    policy(policies, "from", with(json!({"from": from})), |list| {
+    add_policy(policies, "from", settings_with(json!({"from": from})), |list| {
         let bearer = |token: &str| header("Authorization", format!("Bearer {token}"));
         let cookie = |token: &str| header("Cookie", format!("a=b; kinto_token={token}; c=d"));
         let mut case =
@@ -104,7 +104,7 @@ pub(super) fn of_from(policies: &mut Vec<Policy>, now: u64) {
         list.headers("not a query", vec![], Err(NoToken)).to("GET", "/v1/?x=access_token=a").answer = None;
     });
     let from = json!([{"header": "X-Token"}, {"header": "X-Other", "schemes": ["Token"]}]);
-    policy(policies, "from headers", with(json!({"from": from})), |list| {
+    add_policy(policies, "from headers", settings_with(json!({"from": from})), |list| {
         list.headers("bare", vec![header("X-Token", &alice)], Ok("alice"));
         list.headers("scheme", vec![header("X-Other", format!("Token {alice}"))], Ok("alice"));
         list.headers("no scheme", vec![header("X-Other", &alice)], Err(ForeignScheme));

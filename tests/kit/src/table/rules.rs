@@ -3,12 +3,12 @@
 use kinto_jwt_filter::Rejection::*;
 use serde_json::{Value, json};
 
-use super::{AUTH0, KEYCLOAK, Policy, policy, with};
+use super::{AUTH0, KEYCLOAK, Policy, add_policy, settings_with};
 use crate::tokens::{jws, token};
 
 pub(super) fn rules(policies: &mut Vec<Policy>, now: u64) {
     let exp = now + 600;
-    policy(policies, "issuer", with(json!({"issuer": AUTH0})), |list| {
+    add_policy(policies, "issuer", settings_with(json!({"issuer": AUTH0})), |list| {
         list.claims("ours", json!({"sub": "alice", "iss": AUTH0}), Ok("alice"));
         for iss in
             [json!("https://kinto.auth0.example"), json!(KEYCLOAK), json!([AUTH0]), json!(""), json!(null)]
@@ -17,12 +17,12 @@ pub(super) fn rules(policies: &mut Vec<Policy>, now: u64) {
         }
         list.claims("no iss", json!({"sub": "alice"}), Err(IssuerUnknown));
     });
-    policy(policies, "issuers", with(json!({"issuer": [AUTH0, KEYCLOAK]})), |list| {
+    add_policy(policies, "issuers", settings_with(json!({"issuer": [AUTH0, KEYCLOAK]})), |list| {
         list.claims("one", json!({"sub": "alice", "iss": AUTH0}), Ok("alice"));
         list.claims("the other", json!({"sub": "alice", "iss": KEYCLOAK}), Ok("alice"));
         list.claims("both", json!({"sub": "alice", "iss": [AUTH0, KEYCLOAK]}), Err(IssuerUnknown));
     });
-    policy(policies, "lifetime", with(json!({"maxLifetimeSeconds": 3600})), |list| {
+    add_policy(policies, "lifetime", settings_with(json!({"maxLifetimeSeconds": 3600})), |list| {
         list.claims("an hour", json!({"sub": "alice", "iat": now - 60, "exp": now + 3540}), Ok("alice"));
         list.claims(
             "more",
@@ -32,14 +32,14 @@ pub(super) fn rules(policies: &mut Vec<Policy>, now: u64) {
         list.claims("no exp", json!({"sub": "alice", "iat": now}), Err(ExpMissing));
         list.claims("no start", json!({"sub": "alice", "exp": exp}), Err(StartMissing));
     });
-    policy(policies, "requireExp", with(json!({"requireExp": true})), |list| {
+    add_policy(policies, "requireExp", settings_with(json!({"requireExp": true})), |list| {
         list.claims("exp", json!({"sub": "alice", "exp": exp}), Ok("alice"));
         list.claims("no exp", json!({"sub": "alice"}), Err(ExpMissing));
         list.claims("exp null", json!({"sub": "alice", "exp": null}), Err(NotNumericDate));
     });
     let required = json!({"requiredClaims": {"/realm_access/roles": ["kinto", "admin"], "email_verified": true},
         "requiredScopes": ["kinto:read", "kinto:write"]});
-    policy(policies, "required", with(required), |list| {
+    add_policy(policies, "required", settings_with(required), |list| {
         let claims = |roles: Value, verified: Value, scope: Value| json!({"sub": "alice", "realm_access": {"roles": roles}, "email_verified": verified, "scope": scope});
         let scope = json!("kinto:read kinto:write openid");
         list.claims("all", claims(json!(["x", "kinto"]), json!(true), scope.clone()), Ok("alice"));
@@ -52,7 +52,7 @@ pub(super) fn rules(policies: &mut Vec<Policy>, now: u64) {
             Err(ScopeMissing),
         );
     });
-    policy(policies, "typ", with(json!({"typ": "at+jwt"})), |list| {
+    add_policy(policies, "typ", settings_with(json!({"typ": "at+jwt"})), |list| {
         let payload = json!({"sub": "alice"}).to_string();
         for (typ, expected) in [
             (json!("at+jwt"), Ok("alice")),
@@ -71,16 +71,16 @@ pub(super) fn rules(policies: &mut Vec<Policy>, now: u64) {
         ("typ of two parts", "text/plain", "application/text/plain"),
         ("typ of three parts", "application/text/plain", "text/plain"),
     ] {
-        policy(policies, name, with(json!({"typ": typ})), |list| {
-            let of = |typ: &str| {
+        add_policy(policies, name, settings_with(json!({"typ": typ})), |list| {
+            let token_of_type = |typ: &str| {
                 let header = json!({"alg": "RS256", "typ": typ}).to_string();
                 jws("RS256", "rsa", header, json!({"sub": "alice"}).to_string())
             };
-            list.token("the same", &of(typ), Ok("alice"));
-            list.token("another", &of(other), Err(TypMismatch));
+            list.token("the same", &token_of_type(typ), Ok("alice"));
+            list.token("another", &token_of_type(other), Err(TypMismatch));
         });
     }
-    policy(policies, "algorithms", with(json!({"algorithm": ["RS256", "PS256"]})), |list| {
+    add_policy(policies, "algorithms", settings_with(json!({"algorithm": ["RS256", "PS256"]})), |list| {
         for alg in ["RS256", "PS256"] {
             list.token(alg, &token(alg, "rsa", &json!({"sub": "alice"})), Ok("alice"))
                 .differs("algorithm-list");

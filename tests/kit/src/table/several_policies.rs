@@ -3,7 +3,7 @@
 use kinto_jwt_filter::Rejection::*;
 use serde_json::{Value, json};
 
-use super::{AUTH0, KEYCLOAK, Policy, policy};
+use super::{AUTH0, KEYCLOAK, Policy, add_policy};
 use crate::http::{authorization, header};
 use crate::tokens::{SECRET, jwk, jws, public_key, rs256, token, token_with_kid};
 
@@ -16,7 +16,7 @@ pub(super) fn several(policies: &mut Vec<Policy>, now: u64) {
         {"name": "machines", "public_key": SECRET, "algorithm": "HS256", "http_header": "X-Machine-Token"},
     ]);
     let settings = json!({"policies": list, "auth_type": ["JWT", "Bearer"], "requireExp": true});
-    policy(policies, "several", settings, |list| {
+    add_policy(policies, "several", settings, |list| {
         let exp = now + 600;
         let auth0 = json!({"sub": "alice", "iss": AUTH0, "aud": "kinto", "exp": exp});
         let keycloak = json!({"sub": "0-1", "preferred_username": "bob", "iss": KEYCLOAK, "exp": exp});
@@ -77,7 +77,7 @@ pub(super) fn defaults(policies: &mut Vec<Policy>, now: u64) {
             {"name": "rest"},
         ],
     });
-    policy(policies, "defaults of policies", settings, |list| {
+    add_policy(policies, "defaults of policies", settings, |list| {
         let exp = now + 600;
         let cookie = |token: &str| vec![header("Cookie", format!("t={token}"))];
         let bare = |token: &str| vec![header("X-Token", token)];
