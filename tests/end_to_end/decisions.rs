@@ -7,10 +7,9 @@ use serde_json::{Map, Value, json};
 
 use kit::http;
 use kit::ring_host::ring_host;
-use kit::servers::{Envoy, Kinto, as_struct, config_of, manager, project};
-use kit::table::{Case, Policy, policies};
-use kit::tokens::now;
-use kit::tokens::{public_key, rs256};
+use kit::servers::{Envoy, Kinto, as_struct, config_of, project};
+use kit::table::{Case, Policy, policies, settings_with};
+use kit::tokens::{now, public_key, rs256};
 
 /// 2027-01-15T08:00:00Z.
 const NOW: u64 = 1_800_000_000;
@@ -77,6 +76,20 @@ fn a_remembered_token_is_still_checked_for_its_times() {
 }
 
 #[test]
+fn a_claim_header_has_the_characters_that_user_ids_have() {
+    let claims = json!({"sub": "alice", "name": "Müller", "city": "Köln", "level": "5"});
+    let request = Case::new("claims", vec![http::authorization(&rs256(&claims))], Ok("alice"));
+    for (charset, name) in [("ascii", None), ("latin-1", Some("Müller"))] {
+        let headers = json!({"X-Level": "level", "X-Name": "name"});
+        let settings = settings_with(json!({"claimsToHeaders": headers, "userIdCharset": charset}));
+        let gate = Gate::new(parse_config(settings.to_string().as_bytes(), None).unwrap());
+        let outcome = gate.decide(&request, now()).outcome;
+        let claim = |number: usize| outcome.claim(number).map(|text| text.as_str());
+        assert_eq!((claim(0), claim(1)), (Some("5"), name), "{charset}");
+    }
+}
+
+#[test]
 fn the_table_holds_through_envoy_and_kinto() {
     let kinto = Kinto::behind_envoy();
     let policies = policies(now());
@@ -130,11 +143,7 @@ fn kinto_jwt_answers_the_same_but_for_the_listed_differences() {
     let behind = Kinto::behind_envoy();
     let plugins: Vec<(&str, Value)> =
         policies.iter().map(|policy| (policy.name, as_struct(&policy.settings))).collect();
-    let mut config = config_of(behind.port("kinto"), &plugins);
-    for listener in config["static_resources"]["listeners"].as_array_mut().unwrap() {
-        manager(listener)["access_log"] = json!([]);
-    }
-    let envoy = Envoy::start(&config);
+    let envoy = Envoy::start(&config_of(behind.port("kinto"), &plugins));
 
     let (mut count, mut wrong, mut shown) = (0, Vec::new(), BTreeSet::new());
     for policy in &policies {

@@ -142,19 +142,6 @@ fn jwt(user: &str) -> String {
     format!("JWT {}", rs256(&json!({"sub": user, "exp": now() + 600})))
 }
 
-#[test]
-fn a_claim_header_has_the_characters_that_user_ids_have() {
-    let claims = json!({"sub": "alice", "name": "Müller", "city": "Köln", "level": "5"});
-    let header = format!("Authorization: JWT {}", rs256(&claims));
-    for (charset, name) in [("ascii", None), ("latin-1", Some("Müller"))] {
-        let headers = json!({"X-Level": "level", "X-Name": "name"});
-        let gate = gate(&settings_with(json!({"claimsToHeaders": headers, "userIdCharset": charset})));
-        let outcome = gate.decide(&request(&header), now()).outcome;
-        let claim = |number: usize| outcome.claim(number).map(|text| text.as_str());
-        assert_eq!((claim(0), claim(1)), (Some("5"), name), "{charset}");
-    }
-}
-
 /// F5. What sub-requests share is decided once, and nothing is decided on a batch that is too long.
 #[test]
 fn a_token_is_verified_once_in_a_batch() {

@@ -20,7 +20,6 @@ pub(super) struct Proxy {
     pub(super) resumed: Cell<bool>,
     pub(super) reason: RefCell<Option<String>>,
     pub(super) wait: Cell<Option<Wait>>,
-    pub(super) clock: Cell<Option<Duration>>,
     /// Which call fails, counted from 0; none if it is larger than all.
     pub(super) fails_at: usize,
     /// The calls that have been made.
@@ -60,7 +59,7 @@ impl Proxy {
 impl Host for Proxy {
     fn now(&self) -> Result<Duration, HostError> {
         self.call("clock")?;
-        Ok(self.clock.get().unwrap_or(Duration::from_secs(now())))
+        Ok(Duration::from_secs(now()))
     }
 
     fn fields(&self, list: Fields) -> Result<Vec<(String, Vec<u8>)>, HostError> {
