@@ -1,12 +1,13 @@
 //! An Envoy filter that validates JSON Web Tokens in front of [Kinto](https://github.com/Kinto/kinto).
 //!
-//! **The promise**: no request, however shaped, reaches Kinto with an identity that its token does not prove.
+//! **The promise**: no request, however shaped, reaches Kinto with an identity that its token does not prove. Without a
+//! valid token it has no identity, or that of the unauthorized user, as the operator has set.
 //!
 //! # Words
 //!
 //! | word | meaning |
 //! |---|---|
-//! | policy | one item of the setting `policies`: where tokens are, what proves them, what they must say |
+//! | policy | one item of the setting `policies`, or the one that the other settings make: where tokens are, what proves them, what they must say |
 //! | place, credential | where a token may be in a request; what a request has there |
 //! | identity | the user id in the identity header (`userIdHeader`), which Kinto trusts, and the values of claim headers |
 //! | rejection | why a token, or its absence, proves nothing: `expired`, `bad_signature`, .. |
@@ -23,31 +24,35 @@
 //!
 //! ```text
 //!  filter   strips the identity headers, in every spelling
-//!    gate   chooses the first policy that finds a token of its issuer
-//!    request  finds one token, in the places of a policy
+//!    gate   chooses a policy:
+//!    request  finds one token, in the places of each policy
+//!    token    reads its issuer, which may only choose the policy
+//!    gate   looks for the token in the cache; if it is not there, the policy verifies it:
 //!    token    reads the parts of the token and its header             RFC 7515
 //!    keys     verifies the signature: now there are claims            RFC 7515, 7517, 7518
 //!    token    checks the claims, and takes the user id out of them    RFC 7519
 //!    gate   decides: this user, or the action for the cause
+//!  filter   waits for keys, if the issuer may have the key of the token, and decides again
 //!  filter   sets the identity header, or answers
 //! ```
 //!
 //! The types hold the order. [`Claims`](token::claims::Claims) come out of a verified signature only
 //! ([`Keys::verify`](keys::key::Keys::verify)), [`Admitted`](token::claims::Admitted) claims out of the rules, and the
 //! [`UserId`](token::user_id::UserId) of a token out of admitted claims.
-//! [`Policy::verify`](gate::policy::Policy::verify) is the lines from the first `token` to the second. It has the one
-//! way around them, for `verifyToken: false`; `tests/structure.rs` checks that no other file has one.
+//! [`Policy::verify`](gate::policy::Policy::verify) is the three lines with an RFC. It also holds the only way around
+//! them, for `verifyToken: false`; `tests/structure.rs` checks that no other file has one.
 //!
 //! The rules, and the file that keeps each:
 //!
 //! 1. Every header that WSGI files under the key of the identity header, of `userId` or of a claim header is removed, on
 //!    every path and method, before anything else (`filter/headers.rs`, `request/identity_header.rs`).
-//! 2. A request has one token, or none: two different tokens prove nothing (`request/credentials.rs`). The first policy
-//!    that finds a token of its issuer decides (`gate/choose.rs`).
+//! 2. In the places of one policy, a request has one token or none: two different tokens prove nothing
+//!    (`request/credentials.rs`). The first policy that finds a token of its issuer, or that names no issuer, decides
+//!    alone (`gate/choose.rs`).
 //! 3. The token is a compact JWS, and asks for no extension that this filter does not have (`token/jws.rs`).
 //! 4. A key of the policy, for the algorithm that the token names, has made its signature (`keys/key.rs`).
 //! 5. Its claims are valid now, from this issuer, for this audience (`token/claims.rs`).
-//! 6. A header carries its user id exactly, or not at all (`token/user_id.rs`, `token/header_text.rs`).
+//! 6. A header carries the user id of the token exactly, or the token is rejected (`token/user_id.rs`, `token/header_text.rs`).
 //! 7. Where one of these fails, there is a rejection for the log, and the action of the operator decides
 //!    (`rejection.rs`, `gate/on_failure.rs`, `answer.rs`).
 //! 8. A batch is rewritten so that rules 1 to 7 hold for each of its sub-requests, or refused ([`batch`]).
@@ -55,8 +60,8 @@
 //!    (`filter/state.rs`, `filter/http_request.rs`).
 //!
 //! Keys come from the configuration (`keys/pem.rs`, `keys/jwks.rs`), or from the issuer: one worker fetches its key
-//! set, and all workers take it (`keys/remote.rs`, `keys/refresh.rs`, `filter/envoy/issuer.rs`). A request whose token
-//! needs a key that is not there waits for it, for `timeoutSeconds`, or for twice that with discovery.
+//! set, and all workers take it (`keys/remote.rs`, `keys/refresh.rs`, `filter/envoy/issuer.rs`). If the issuer may have
+//! the key of a token, the request waits for it: for `timeoutSeconds`, or for twice that with discovery.
 //!
 //! # Where things are
 //!
@@ -66,7 +71,7 @@
 //! | folder | what is in it |
 //! |---|---|
 //! | [`filter`] | one request on its way through Envoy: callbacks, states, waiting for keys |
-//! | [`config`] | from what the operator wrote to the configuration; words for what is wrong |
+//! | [`config`] | turns what the operator wrote into the configuration, or says what is wrong |
 //! | [`batch`] | the body of a batch, and Kinto's answer to it |
 //! | [`gate`] | the decision, with the time as an argument |
 //! | [`keys`] | keys, algorithms, verification of signatures |
@@ -107,7 +112,8 @@ mod rejection;
 mod request;
 mod token;
 
-// What the tests and the benchmarks use. Everything else is private, and the compiler finds what nothing uses.
+// What the tests and the benchmarks use. Everything else is private, and the compiler finds what nothing uses (for
+// wasm32).
 pub use answer::Answer;
 pub use batch::body::{
     BatchRequest, Rewritten, UnknownKeys, growth as batch_growth, rewrite as rewrite_batch,

@@ -17,7 +17,7 @@ pub(crate) struct Chosen<'g, 'r> {
     pub(crate) places: Vec<&'g Place>,
 }
 
-/// A token and the `iss` that it claims: read once where several policies find the same token.
+/// A token and the `iss` that it claims: read once where one policy after another finds the same token.
 struct WithIssuer<'r> {
     token: Cow<'r, [u8]>,
     issuer: Option<Rc<str>>,

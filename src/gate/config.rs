@@ -1,4 +1,4 @@
-//! The validated configuration: its values, and what follows from them. The folder `config` reads it.
+//! The validated configuration: its values, and what follows from them. The folder `config` builds it.
 
 use crate::gate::cache::CacheLimits;
 use crate::gate::on_failure::{Action, OnFailure};
@@ -21,7 +21,7 @@ pub struct Config {
     pub(crate) usual_header: Option<IdentityHeader>,
     /// `forwardToken`: whether Kinto gets the token too.
     pub(crate) forward_token: bool,
-    /// `tokenCache`: how many verified tokens are remembered.
+    /// `tokenCache`: how many verified tokens are remembered, in how many bytes.
     pub(crate) token_cache: CacheLimits,
     /// `batch`: limits of the batch endpoint.
     pub(crate) batch: BatchLimits,

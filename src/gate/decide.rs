@@ -64,7 +64,7 @@ impl Gate {
     }
 
     /// What the token of a request proves at the time `now`. A token that is in `failed` is not verified again, and one
-    /// that fails now is put there.
+    /// whose verification fails is put there.
     pub(crate) fn prove(
         &self,
         request: &impl Request,
@@ -100,8 +100,8 @@ impl Gate {
         }
     }
 
-    /// The decision on a request that should wait for keys when there is no room to wait: its token is not invalid, its
-    /// key is unavailable. Any other decision stays as it is.
+    /// The decision on a request that should wait for keys when there is no room to wait: its token counts as one
+    /// whose key is unavailable, not as invalid. Any other decision stays as it is.
     pub(crate) fn without_room<'g>(&'g self, decision: Decision<'g>, request: &impl Request) -> Decision<'g> {
         let Some(index) = decision.awaits else { return decision };
         let rejection = Rejection::NoRoomToWait;
@@ -178,7 +178,7 @@ impl Gate {
     /// keys of the set that cannot be used.
     ///
     /// # Errors
-    /// The set has no key that can be used; the known keys stay.
+    /// The set has no key that can be used, or there is no such policy; the known keys stay.
     pub(crate) fn take_set(
         &self,
         policy: PolicyIndex,
@@ -213,7 +213,7 @@ impl Gate {
     }
 }
 
-/// The tokens of one batch that have failed: each policy verifies a token once.
+/// The tokens of one batch whose verification has failed. No policy verifies one of them again.
 #[derive(Debug, Default)]
 pub(crate) struct Failed(HashMap<(PolicyIndex, Box<[u8]>), Rejection>);
 

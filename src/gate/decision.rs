@@ -41,7 +41,7 @@ pub enum Outcome {
     Anonymous,
     /// The unauthorized user; with the action `reject` instead of `report` the request would be rejected.
     Reported(Option<UserId>),
-    /// Nobody: the client gets this answer.
+    /// Not forwarded: the client gets this answer.
     Rejected(Answer),
 }
 

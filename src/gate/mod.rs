@@ -1,4 +1,4 @@
-//! The decision: who Kinto takes a request for, or the answer that the client gets instead.
+//! The decision: as whom a request is forwarded, or the answer that the client gets instead.
 //!
 //! [`Gate::decide`](decide::Gate::decide) is the whole of it: it chooses a policy (`choose.rs`), verifies the token by
 //! it (`policy.rs`), and where the token proves nothing, applies the action of the operator (`on_failure.rs`).
@@ -10,7 +10,7 @@
 //! | `choose.rs` | which policy a token is for |
 //! | `policy.rs` | the steps from a token to a user id, each of which takes what the one before has proved |
 //! | `on_failure.rs` | what becomes of a request that proves nothing |
-//! | `cache.rs` | verified tokens, so that each is verified once |
+//! | `cache.rs` | verified tokens, so that most are verified once in each worker |
 //! | `config.rs` | the configuration that the gate follows |
 
 pub(crate) mod cache;

@@ -60,7 +60,7 @@ fn is_preflight(request: &impl Request) -> bool {
         && !request.first("access-control-request-method").is_empty()
 }
 
-/// A set of paths, which are compared when they are decoded.
+/// A set of paths, which are compared after decoding.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenPaths(Vec<Vec<Vec<u8>>>);
 
@@ -77,8 +77,8 @@ impl OpenPaths {
     }
 }
 
-/// The segments of a path: decoded, without a query, empty ones and dot segments resolved (RFC 3986 section
-/// 5.2.4). `/v1` and `/v1/` are one: Kinto redirects the first to the second.
+/// The segments of a path, decoded, without query and fragment. Empty segments are dropped and dot segments are
+/// resolved (RFC 3986 section 5.2.4). `/v1` and `/v1/` are one: Kinto redirects the first to the second.
 fn normalized(path: &[u8]) -> Vec<Vec<u8>> {
     let path = path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
     let decoded: Vec<u8> = percent_decode(path).collect();

@@ -33,7 +33,7 @@ pub(crate) struct Policy {
     pub(crate) issuers: Issuers,
     /// `typ`: the media type that a token says it is (RFC 8725 section 3.11).
     pub(crate) typ: Option<String>,
-    /// `algorithm`: the algorithms of which a token names one.
+    /// `algorithm`: the values that `alg` may have.
     pub(crate) algorithms: Vec<Algorithm>,
     /// `verifyToken`: what proves a token.
     pub(crate) verification: Verification,
@@ -54,11 +54,11 @@ pub struct PolicyIndex(pub(crate) usize);
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "a configuration has a few of them")]
 pub(crate) enum Verification {
-    /// Nothing does, and every token is believed: `verifyToken: false`, for development.
+    /// Nothing: neither the signature nor a rule for claims is checked (`verifyToken: false`, for development).
     Off,
     /// A signature, and then the claims.
     On {
-        /// `public_key`, `jwks` or `remoteJwks`: the keys that sign tokens.
+        /// `public_key`, `jwks` or `remoteJwks`: the keys that verify signatures.
         keys: KeyRing,
         /// What the claims must say.
         rules: Rules,
@@ -73,13 +73,14 @@ pub(crate) struct Identity {
     /// `iss`, by which the policy is chosen.
     pub(crate) issuer: Option<Rc<str>>,
     pub(crate) user_id: UserId,
-    /// The values for `claimsToHeaders`, in its order.
+    /// The values of the configuration's claim headers, by index; those at the end may be missing.
     pub(crate) claims: Option<Rc<[Option<HeaderText>]>>,
     pub(crate) validity: Validity,
 }
 
 impl Policy {
-    /// The only way from a token to a user id: each line takes what the line before it has made.
+    /// The only way from a token to a user id. The types hold the order of the steps, except with
+    /// [`Verification::Off`].
     ///
     /// # Errors
     /// Why the token proves nothing.
@@ -121,7 +122,7 @@ impl Policy {
         }
     }
 
-    /// The keys that sign its tokens; `None` if it does not ask who signed them.
+    /// The keys that verify signatures; `None` if signatures are not verified.
     pub(crate) fn keys(&self) -> Option<&KeyRing> {
         match &self.verification {
             Verification::Off => None,
