@@ -4,6 +4,7 @@ use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
 use crate::config::header::own_header;
+use crate::config::remote_jwks::remote_jwks;
 use crate::config::settings::{ConfigError, Settings, Topic, about, error};
 use crate::gate::policy::{Policy, PolicyIndex, Verification};
 use crate::json;
@@ -12,7 +13,6 @@ use crate::keys::boringssl::HostVerify;
 use crate::keys::jwks::{self, Origin};
 use crate::keys::key::{Choice, Key, Keys};
 use crate::keys::pem;
-use crate::keys::remote::{Address, RemoteJwks, Source};
 use crate::keys::ring::KeyRing;
 use crate::request::credentials::{Credentials, Place};
 use crate::request::identity_header::{IdentityHeader, is_field_name, same_key, wsgi_key};
@@ -60,7 +60,7 @@ impl Reader {
         let issuers = texts_without_empty(settings, "issuer", "the tokens have in iss")?;
         let algorithms = algorithms(settings)?;
         let keys = self.keys(name, settings, &algorithms, issuers.as_deref())?;
-        let typ = optional_text(settings, "typ", "at+jwt")?;
+        let typ = settings.optional_text("typ", "at+jwt")?;
         let rules = rules(settings)?;
         Ok(Policy {
             index,
@@ -98,12 +98,7 @@ impl Reader {
         }
         if settings.has("remoteJwks") {
             let mut members = settings.map("remoteJwks", "{ uri: https://.., cluster: .. }")?;
-            let remote = remote_jwks(&mut members, issuers).map_err(|e| e.within("remoteJwks"))?;
-            members.refuse_rest(
-                "remoteJwks",
-                "uri, discovery, cluster, timeoutSeconds, refreshSeconds, cooldownSeconds and maxBytes",
-            )?;
-            return Ok(KeyRing::remote(remote));
+            return remote_jwks(&mut members, issuers).map(KeyRing::remote);
         }
         let keys = public_keys(settings, algorithms, self.host)?;
         Ok(KeyRing::fixed(Keys::new(keys, Choice::Only)))
@@ -300,52 +295,6 @@ fn inline_set(set: Value) -> Result<Value, ConfigError> {
     }
 }
 
-fn remote_jwks(settings: &mut Settings, issuers: Option<&[String]>) -> Result<RemoteJwks, ConfigError> {
-    let cluster = settings.text("cluster", "")?;
-    if cluster.is_empty() {
-        return Err(error("cluster", "is missing", "name the Envoy cluster that leads to the issuer"));
-    }
-    let discovery = settings.bool("discovery", false)?;
-    let uri = optional_text(settings, "uri", "https://issuer.example/.well-known/jwks.json")?;
-    let not_an_address = |setting: &str| {
-        error(
-            setting,
-            "is not an absolute http or https URI",
-            "write for example https://issuer.example/jwks.json",
-        )
-    };
-    let source = match (uri, discovery, issuers) {
-        (Some(uri), false, _) => Source::Jwks(Address::parse(&uri).ok_or_else(|| not_an_address("uri"))?),
-        (Some(_), true, _) => return Err(error("uri", "and discovery are both there", "give one of them")),
-        (None, false, _) => {
-            return Err(error("uri", "is missing", "give the address of the JWK Set, or discovery: true"));
-        }
-        (None, true, Some([issuer])) => Source::Discovery {
-            metadata: Address::metadata_of(issuer).ok_or_else(|| not_an_address("issuer"))?,
-            issuer: issuer.clone(),
-        },
-        (None, true, _) => {
-            return Err(error(
-                "discovery",
-                "needs one issuer",
-                "set issuer to the one whose metadata to read",
-            ));
-        }
-    };
-    Ok(RemoteJwks {
-        source,
-        cluster,
-        timeout: milliseconds(settings.integer("timeoutSeconds", 5, 1..=60, "seconds")?),
-        refresh: milliseconds(settings.integer("refreshSeconds", 600, 5..=86_400, "seconds")?),
-        cooldown: milliseconds(settings.integer("cooldownSeconds", 30, 1..=3_600, "seconds")?),
-        max_bytes: settings.size("maxBytes", 131_072, 1, "bytes")?,
-    })
-}
-
-fn milliseconds(seconds: u64) -> u64 {
-    seconds.saturating_mul(1000)
-}
-
 /// Takes one text or several, none of them empty.
 fn texts_without_empty(
     settings: &mut Settings,
@@ -357,16 +306,6 @@ fn texts_without_empty(
         return Err(error(name, "has an empty name", format!("write the name that {what}, or leave it out")));
     }
     Ok(names)
-}
-
-fn optional_text(settings: &mut Settings, name: &str, example: &str) -> Result<Option<String>, ConfigError> {
-    if settings.has(name) {
-        settings.text(name, example).map(Some)
-    } else {
-        // A null is read, too: it says that there is none.
-        settings.take_nullable(name);
-        Ok(None)
-    }
 }
 
 fn max_lifetime(settings: &mut Settings) -> Result<Option<u64>, ConfigError> {

@@ -206,6 +206,17 @@ impl Settings {
         }
     }
 
+    /// Takes a text that may be missing.
+    pub(crate) fn optional_text(&mut self, name: &str, example: &str) -> Result<Option<String>, ConfigError> {
+        if self.has(name) {
+            self.text(name, example).map(Some)
+        } else {
+            // A null is read, too: it says that there is none.
+            self.take_nullable(name);
+            Ok(None)
+        }
+    }
+
     /// Takes one text or a list of texts.
     pub(crate) fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, ConfigError> {
         let items = match self.take(name) {
