@@ -29,7 +29,7 @@ impl Answer {
             .with("WWW-Authenticate", format!("{scheme} realm=\"kinto\""))
     }
 
-    /// 401 for an invalid token (RFC 6750 section 3.1). The reason is in the proxy's log only.
+    /// 401 for an invalid token (RFC 6750 section 3.1). The reason is in the host's log only.
     pub(crate) fn invalid_token(scheme: &str) -> Self {
         Self::new(401, 105, "Unauthorized", "Invalid Authorization Token")
             .with("WWW-Authenticate", format!("{scheme} realm=\"kinto\", error=\"invalid_token\""))
@@ -61,7 +61,7 @@ impl Answer {
         Self::new(413, 113, "Request Entity Too Large", message)
     }
 
-    /// 500: a call to the proxy failed, and nothing was forwarded.
+    /// 500: a call to the host failed, and nothing was forwarded.
     pub(crate) fn internal_error() -> Self {
         Self::new(
             500,

@@ -4,7 +4,7 @@
 
 /// Why the token of a request, or its absence, proves nothing.
 ///
-/// The client is never told the reason. The proxy's log has its [`code`](Self::code), at debug level.
+/// The client is never told the reason. The host's log has its [`code`](Self::code), at debug level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejection {
     /// The token header is absent or empty.

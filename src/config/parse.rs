@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::config::header::{own_header, taken};
 use crate::config::policy::Reader;
-use crate::config::settings::{ConfigError, Settings, Topic, about, error, read};
+use crate::config::settings::{ConfigError, MAX_SIZE, Settings, Topic, about, error, read};
 use crate::gate::cache::CacheLimits;
 use crate::gate::config::{BatchLimits, Config};
 use crate::gate::on_failure::{Action, OnFailure, OpenPaths};
@@ -223,8 +223,8 @@ fn token_cache(settings: &mut Settings) -> Result<CacheLimits, ConfigError> {
     let CacheLimits { max_entries, max_bytes } = CacheLimits::default();
     let mut cache = settings.map("tokenCache", "{ maxEntries: 10000, maxBytes: 8388608 }")?;
     let limits = CacheLimits {
-        max_entries: cache.size("maxEntries", max_entries, 0, "tokens")?,
-        max_bytes: cache.size("maxBytes", max_bytes, 0, "bytes")?,
+        max_entries: cache.size("maxEntries", max_entries, 0..=MAX_SIZE, "tokens")?,
+        max_bytes: cache.size("maxBytes", max_bytes, 0..=MAX_SIZE, "bytes")?,
     };
     cache.refuse_rest("tokenCache", "maxEntries and maxBytes")?;
     Ok(limits)
@@ -233,20 +233,11 @@ fn token_cache(settings: &mut Settings) -> Result<CacheLimits, ConfigError> {
 fn batch(settings: &mut Settings) -> Result<BatchLimits, ConfigError> {
     let BatchLimits { max_bytes, max_requests } = BatchLimits::default();
     let mut batch = settings.map("batch", "{ maxBytes: 1048576, maxRequests: 25 }")?;
-    let mut number = |name: &str, default, most: u64, unit| {
-        let default = u64::try_from(default).unwrap_or(most);
-        batch.integer(name, default, 1..=most, unit).map_err(|e| e.within("batch"))
-    };
+    let mut size =
+        |name, default, most, unit| batch.size(name, default, 1..=most, unit).map_err(|e| e.within("batch"));
     let limits = BatchLimits {
-        max_bytes: usize::try_from(number("maxBytes", max_bytes, MAX_BATCH_BYTES, "bytes")?)
-            .unwrap_or(max_bytes),
-        max_requests: usize::try_from(number(
-            "maxRequests",
-            max_requests,
-            MAX_BATCH_REQUESTS,
-            "sub-requests",
-        )?)
-        .unwrap_or(max_requests),
+        max_bytes: size("maxBytes", max_bytes, MAX_BATCH_BYTES, "bytes")?,
+        max_requests: size("maxRequests", max_requests, MAX_BATCH_REQUESTS, "sub-requests")?,
     };
     batch.refuse_rest("batch", "maxBytes and maxRequests")?;
     Ok(limits)

@@ -1,6 +1,6 @@
 //! The setting `remoteJwks`: where the key set of an issuer is.
 
-use crate::config::settings::{ConfigError, Settings, error};
+use crate::config::settings::{ConfigError, MAX_SIZE, Settings, error};
 use crate::keys::remote::{Address, RemoteJwks, Source};
 
 /// Reads the members of the setting; `issuers` is the setting `issuer`, for discovery.
@@ -57,7 +57,7 @@ fn members(settings: &mut Settings, issuers: Option<&[String]>) -> Result<Remote
         timeout: milliseconds(settings.integer("timeoutSeconds", 5, 1..=60, "seconds")?),
         refresh: milliseconds(settings.integer("refreshSeconds", 600, 5..=86_400, "seconds")?),
         cooldown: milliseconds(settings.integer("cooldownSeconds", 30, 1..=3_600, "seconds")?),
-        max_bytes: settings.size("maxBytes", 131_072, 1, "bytes")?,
+        max_bytes: settings.size("maxBytes", 131_072, 1..=MAX_SIZE, "bytes")?,
     })
 }
 

@@ -86,6 +86,9 @@ pub(crate) fn about(is_meant: impl Fn(Topic) -> bool) -> Vec<&'static str> {
     SETTINGS.iter().filter(|(_, topic)| is_meant(*topic)).map(|(name, _)| *name).collect()
 }
 
+/// The largest size for which a setting has no smaller limit: what 32 bits hold, as the module's addresses.
+pub(crate) const MAX_SIZE: u64 = 0xffff_ffff;
+
 /// The settings as written. Each is taken out when it is read, so that what is left was not read.
 pub(crate) struct Settings(Map<String, Value>);
 
@@ -178,15 +181,15 @@ impl Settings {
         }
     }
 
+    /// Takes a whole number of things that memory holds.
     pub(crate) fn size(
         &mut self,
         name: &str,
         default: usize,
-        least: u64,
+        range: std::ops::RangeInclusive<u64>,
         unit: &str,
     ) -> Result<usize, ConfigError> {
-        let default = u64::try_from(default).unwrap_or(u64::MAX);
-        let size = self.integer(name, default, least..=u64::from(u32::MAX), unit)?;
+        let size = self.integer(name, u64::try_from(default).unwrap_or(u64::MAX), range, unit)?;
         Ok(usize::try_from(size).unwrap_or(usize::MAX))
     }
 

@@ -11,7 +11,7 @@ use crate::filter::state::{At, Batch, Flow, Next, State, answered, count_and_log
 use crate::gate::decide::Gate;
 use crate::rejection::Rejection;
 
-/// Decides on a batch by its body, of which the proxy holds `size` bytes.
+/// Decides on a batch by its body, of which the host holds `size` bytes.
 pub(super) fn decide_body(gate: &Gate, host: &impl Host, batch: Batch, size: usize, may_wait: bool) -> Next {
     let has_origin = batch.has_origin;
     let body = host.body(Body::Request, size)?;

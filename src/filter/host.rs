@@ -1,4 +1,4 @@
-//! What the filter needs of the proxy. Each call may fail.
+//! What the filter needs of the host. Each call may fail.
 
 use std::cell::{Cell, OnceCell};
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub enum Body {
     Response,
 }
 
-/// A call to the proxy that failed, by a stable name for the log.
+/// A call to the host that failed, by a stable name for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostError(pub &'static str);
 
@@ -41,7 +41,7 @@ impl fmt::Display for HostError {
 /// Whether a request may wait for the keys of an issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// It waits. The proxy calls [`resume`](crate::filter::http_request::HttpRequest::resume) when the wait is over.
+    /// It waits. The host calls [`resume`](crate::filter::http_request::HttpRequest::resume) when the wait is over.
     Granted,
     /// No fetch is under way and none may start: decide with the known keys.
     Needless,
@@ -49,7 +49,7 @@ pub enum Wait {
     NoRoom,
 }
 
-/// The calls that the filter makes to the proxy, each about the current request.
+/// The calls that the filter makes to the host, each about the current request.
 ///
 /// A call that fails must return an error: a decision on half of a request, or one that is not written, would be an
 /// identity that no token proves.
@@ -63,13 +63,13 @@ pub trait Host {
     /// All fields of a list. A name is in lower case.
     ///
     /// # Errors
-    /// The proxy does not return them.
+    /// The host does not return them.
     fn fields(&self, list: Fields) -> Result<Vec<(String, Vec<u8>)>, HostError>;
 
     /// The first field of this name, if there is one.
     ///
     /// # Errors
-    /// The proxy did not say.
+    /// The host did not say.
     fn field(&self, list: Fields, name: &str) -> Result<Option<Vec<u8>>, HostError>;
 
     /// Replaces all fields of this name by one; `None` removes them.
@@ -78,10 +78,10 @@ pub trait Host {
     /// The list is unchanged.
     fn set_field(&self, list: Fields, name: &str, value: Option<&[u8]>) -> Result<(), HostError>;
 
-    /// At most `size` bytes of the part of a body that the proxy holds.
+    /// At most `size` bytes of the part of a body that the host holds.
     ///
     /// # Errors
-    /// The proxy does not return it.
+    /// The host does not return it.
     fn body(&self, body: Body, size: usize) -> Result<Vec<u8>, HostError>;
 
     /// Replaces the first `size` bytes of a body by `content`.
@@ -105,7 +105,7 @@ pub trait Host {
     /// Asks whether the request may wait for the keys of a policy's issuer.
     ///
     /// # Errors
-    /// The proxy did not say.
+    /// The host did not say.
     fn wait(&self, policy: PolicyIndex) -> Result<Wait, HostError>;
 
     /// Sets the reason in the access log; the last one counts. A reason that is lost does no harm.
@@ -115,7 +115,7 @@ pub trait Host {
     fn record_verification(&self, took: Duration);
 }
 
-/// The header section of a request, of which only the needed fields are read: a call to the proxy costs about as much
+/// The header section of a request, of which only the needed fields are read: a call to the host costs about as much
 /// as a decision.
 ///
 /// A decision by these headers counts only if [`check`](Self::check) returns no error.

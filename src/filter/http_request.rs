@@ -1,7 +1,7 @@
-//! One request on its way through the proxy, as a state machine.
+//! One request on its way through the host, as a state machine.
 //!
 //! The first callback removes the client's own identity headers, before the filter decides, waits or answers. A request
-//! goes to Kinto only from a state in which this was decided. Wherever a call to the proxy fails, the request is
+//! goes to Kinto only from a state in which this was decided. Wherever a call to the host fails, the request is
 //! answered 500 and goes no further (`HttpRequest::settle`).
 
 use log::error;
@@ -38,7 +38,7 @@ impl HttpRequest {
         self.settle(gate, host, next)
     }
 
-    /// A part of the body has come; the proxy holds `size` bytes. With `end_of_stream` it is the last part.
+    /// A part of the body has come; the host holds `size` bytes. With `end_of_stream` it is the last part.
     pub fn on_body(&mut self, gate: &Gate, host: &impl Host, size: usize, end_of_stream: bool) -> Flow {
         let next = match self.take() {
             State::New => Err(HostError("callback_order")),
@@ -98,7 +98,7 @@ impl HttpRequest {
     }
 
     /// The headers of the answer have come; with `end_of_stream` there is no body. The answer is Kinto's, or the
-    /// proxy's own.
+    /// host's own.
     pub fn on_response_headers(&mut self, gate: &Gate, host: &impl Host, end_of_stream: bool) -> Flow {
         let next = match self.take() {
             State::Splicing(splicer) => check_answer(gate, host, splicer, end_of_stream),
@@ -107,7 +107,7 @@ impl HttpRequest {
         self.settle(gate, host, next)
     }
 
-    /// A part of the answer's body has come; the proxy holds `size` bytes. With `end_of_stream` it is the last part.
+    /// A part of the answer's body has come; the host holds `size` bytes. With `end_of_stream` it is the last part.
     pub fn on_response_body(
         &mut self,
         gate: &Gate,
@@ -128,7 +128,7 @@ impl HttpRequest {
         std::mem::replace(&mut self.state, State::Answered)
     }
 
-    /// Sets the next state. If a call to the proxy has failed, there is none: the client is answered 500.
+    /// Sets the next state. If a call to the host has failed, there is none: the client is answered 500.
     fn settle(&mut self, gate: &Gate, host: &impl Host, next: Next) -> Flow {
         let (flow, state) = next.unwrap_or_else(|call| {
             error!("the proxy failed at {call}: the request is answered 500");

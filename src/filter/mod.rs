@@ -1,11 +1,11 @@
-//! One request on its way through the proxy.
+//! One request on its way through the host.
 //!
 //! | file | what is in it |
 //! |---|---|
 //! | `http_request.rs` | a request and its callbacks: the state machine |
 //! | `state.rs` | the states |
 //! | `headers.rs`, `body.rs`, `response.rs` | the steps: at the headers, at the body of a batch, at Kinto's answer |
-//! | `host.rs` | what the filter needs of the proxy; each call may fail |
+//! | `host.rs` | what the filter needs of the host; each call may fail |
 //! | `envoy/` | the same in Envoy: the only folder that knows the SDK |
 
 mod body;

@@ -45,7 +45,7 @@ pub(super) fn splice_body(
     }
 }
 
-/// Answers 502, since Kinto's answer cannot be read. If its headers have gone on, the proxy cuts it off instead.
+/// Answers 502, since Kinto's answer cannot be read. If its headers have gone on, the host cuts it off instead.
 fn unreadable(gate: &Gate, host: &impl Host) -> Next {
     error!("Kinto's answer to a batch cannot be read: the client gets an error in its stead");
     gate.counters().add("batch_answers_unreadable".to_owned(), 1);

@@ -10,7 +10,7 @@ use crate::filter::host::{Host, HostError};
 use crate::gate::decide::Gate;
 use crate::rejection::Rejection;
 
-/// What the proxy does after a callback.
+/// What the host does after a callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
     /// It passes the headers, or this part of the body, on.
@@ -62,7 +62,7 @@ pub(super) struct Batch {
     pub(super) content_length: Option<usize>,
 }
 
-/// The next state of a request and what the proxy does, or the call to the proxy that failed.
+/// The next state of a request and what the host does, or the call to the host that failed.
 pub(super) type Next = Result<(Flow, State), HostError>;
 
 pub(super) fn refuse(gate: &Gate, host: &impl Host, refusal: Refusal, has_origin: bool) -> Next {
