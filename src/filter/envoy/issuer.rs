@@ -173,8 +173,11 @@ impl Issuer {
 
     /// Takes a key set that this worker has fetched, and shares it.
     fn take(&mut self, gate: &Gate, fetched: &Fetched, set: &Value, now: u64) {
+        // If this worker was held up for longer than its lease, another one may have fetched a newer set meanwhile.
+        self.take_shared(gate);
         let known = hostcalls::get_shared_data(&self.key_set_name(self.state.generation));
-        let is_new = !matches!(known, Ok((Some(text), _)) if text == fetched.body);
+        let is_known = matches!(known, Ok((Some(text), _)) if text == fetched.body);
+        let is_new = !is_known || self.generation != self.state.generation;
         if is_new {
             match gate.take_set(self.policy, set, Some(verify_signature)) {
                 Ok(skipped) if skipped.is_empty() => info!("{}: took a new key set", self.name),
@@ -184,7 +187,6 @@ impl Issuer {
                     return self.end(gate, Err(FetchFault::NoUsableKey), now);
                 }
             }
-            // No other worker changes the generation, unless this one was held up for longer than its lease.
             let name = self.key_set_name(self.state.generation.saturating_add(1));
             if hostcalls::set_shared_data(&name, Some(&fetched.body), None).is_err() {
                 // Otherwise the other workers would look for a set that is not there.
