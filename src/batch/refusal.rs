@@ -7,6 +7,8 @@ use crate::answer::Answer;
 pub enum Refusal {
     /// Larger than `batch.maxBytes`.
     TooLarge,
+    /// Larger than the host's buffer.
+    Overflow,
     /// More sub-requests than `batch.maxRequests`.
     TooManyRequests(usize),
     /// Servers may read the path of the request in more than one way, and one of them may be the batch endpoint.
@@ -53,6 +55,7 @@ impl Refusal {
     pub const fn code(self) -> &'static str {
         match self {
             Self::TooLarge => "batch_too_large",
+            Self::Overflow => "batch_larger_than_buffer",
             Self::TooManyRequests(_) => "batch_too_many_requests",
             Self::Unclear => "batch_unclear_path",
             Self::MediaType => "batch_media_type",
@@ -77,6 +80,10 @@ impl Refusal {
         let invalid = |message: &str| Answer::invalid_body(message);
         match self {
             Self::TooLarge => Answer::too_large("The batch is larger than the proxy's limit."),
+            Self::Overflow => Answer::too_large(
+                "The batch is larger than the proxy's buffer: send fewer sub-requests at once, or have the limit \
+                 raised (request_body_buffer_limit or per_connection_buffer_limit_bytes in Envoy).",
+            ),
             // Kinto's own words.
             Self::TooManyRequests(limit) => {
                 invalid(&format!("requests in body: Number of requests is limited to {limit}"))

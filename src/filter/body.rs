@@ -44,7 +44,7 @@ pub(super) fn decide_body(gate: &Gate, host: &impl Host, batch: Batch, size: usi
     }
     host.set_body(Body::Request, size, &content)?;
     let state = match rewritten.rejected {
-        rejected if rejected.is_empty() => State::Done,
+        rejected if rejected.is_empty() => State::BatchForwarded,
         rejected => State::Splicing(Splicer::new(rejected, rewritten.forwarded)),
     };
     Ok((Flow::Continue, state))

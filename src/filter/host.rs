@@ -108,6 +108,12 @@ pub trait Host {
     /// The host did not say.
     fn wait(&self, policy: PolicyIndex) -> Result<Wait, HostError>;
 
+    /// Whether the answer to the request is the host's own 413, because the body did not fit into the host's buffer.
+    ///
+    /// # Errors
+    /// The host did not say.
+    fn has_overflowed(&self) -> Result<bool, HostError>;
+
     /// Sets the reason in the access log; the last one counts. A reason that is lost does no harm.
     fn note_reason(&self, code: &str);
 

@@ -11,7 +11,7 @@ use crate::batch::refusal::Refusal;
 use crate::filter::body::decide_body;
 use crate::filter::headers::{decide_again, strip, take_headers};
 use crate::filter::host::{Fields, Host, HostError};
-use crate::filter::response::{check_answer, splice_body};
+use crate::filter::response::{check_answer, check_overflow, replace_body, splice_body};
 use crate::filter::state::{Arrived, At, Flow, Next, State, refuse};
 use crate::gate::decide::Gate;
 
@@ -50,8 +50,10 @@ impl HttpRequest {
                 refuse(gate, host, Refusal::TooLarge, batch.has_origin)
             }
             State::Batch(batch) if end_of_stream => decide_body(gate, host, batch, size, true),
-            state @ (State::AwaitingKeys(_) | State::Batch(_) | State::Answered) => Ok((Flow::Pause, state)),
-            state @ (State::Splicing(_) | State::Done) => Ok((Flow::Continue, state)),
+            state @ (State::AwaitingKeys(_) | State::Batch(_) | State::Overflowed(_) | State::Answered) => {
+                Ok((Flow::Pause, state))
+            }
+            state @ (State::Splicing(_) | State::BatchForwarded | State::Done) => Ok((Flow::Continue, state)),
         };
         self.settle(gate, host, next)
     }
@@ -68,8 +70,10 @@ impl HttpRequest {
                 Ok((Flow::Pause, State::AwaitingKeys(at)))
             }
             State::Batch(batch) => decide_body(gate, host, batch, usize::MAX, true),
-            state @ (State::AwaitingKeys(_) | State::Answered) => Ok((Flow::Pause, state)),
-            state @ (State::Splicing(_) | State::Done) => Ok((Flow::Continue, state)),
+            state @ (State::AwaitingKeys(_) | State::Overflowed(_) | State::Answered) => {
+                Ok((Flow::Pause, state))
+            }
+            state @ (State::Splicing(_) | State::BatchForwarded | State::Done) => Ok((Flow::Continue, state)),
         });
         self.settle(gate, host, next)
     }
@@ -102,6 +106,8 @@ impl HttpRequest {
     pub fn on_response_headers(&mut self, gate: &Gate, host: &impl Host, end_of_stream: bool) -> Flow {
         let next = match self.take() {
             State::Splicing(splicer) => check_answer(gate, host, splicer, end_of_stream),
+            State::Batch(_) => check_overflow(gate, host, State::Answered, end_of_stream),
+            State::BatchForwarded => check_overflow(gate, host, State::Done, end_of_stream),
             state => Ok((Flow::Continue, state)),
         };
         self.settle(gate, host, next)
@@ -117,6 +123,7 @@ impl HttpRequest {
     ) -> Flow {
         let next = match self.take() {
             State::Splicing(splicer) => splice_body(gate, host, splicer, size, end_of_stream),
+            State::Overflowed(answer) => replace_body(host, answer, size),
             state => Ok((Flow::Continue, state)),
         };
         self.settle(gate, host, next)

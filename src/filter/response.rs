@@ -3,10 +3,10 @@
 use log::error;
 
 use crate::answer::Answer;
-use crate::batch::refusal::utf_8_media_type;
+use crate::batch::refusal::{Refusal, utf_8_media_type};
 use crate::batch::splice::Splicer;
 use crate::filter::host::{Body, Fields, Host};
-use crate::filter::state::{Flow, Next, State, answered};
+use crate::filter::state::{Flow, Next, State, answered, count_refusal};
 use crate::gate::decide::Gate;
 
 /// Lets the answer begin if entries can be put into it: it is JSON and not encoded.
@@ -14,7 +14,7 @@ pub(super) fn check_answer(gate: &Gate, host: &impl Host, splicer: Splicer, end_
     let field = |name| host.field(Fields::ResponseHeaders, name);
     if field(":status")?.is_none_or(|status| status != b"200") {
         // An error that is about the whole batch has no entries.
-        return Ok((Flow::Continue, State::Done));
+        return check_overflow(gate, host, State::Done, end_of_stream);
     }
     let media_type = field("content-type")?.unwrap_or_default();
     let is_json =
@@ -43,6 +43,30 @@ pub(super) fn splice_body(
         }
         _ => unreadable(gate, host),
     }
+}
+
+/// Lets the answer to a batch begin. Where the batch does not fit into the host's buffer, Kinto has got nothing of its body,
+/// and the filter's answer takes the place of the host's, which no client of Kinto can read.
+pub(super) fn check_overflow(gate: &Gate, host: &impl Host, otherwise: State, end_of_stream: bool) -> Next {
+    let is_413 = host.field(Fields::ResponseHeaders, ":status")?.is_some_and(|status| status == b"413");
+    if end_of_stream || !is_413 || !host.has_overflowed()? {
+        return Ok((Flow::Continue, otherwise));
+    }
+    count_refusal(gate, host, Refusal::Overflow);
+    let answer = Refusal::Overflow.answer();
+    let length = answer.body.len().to_string();
+    // Any origin may read the answer. Whether the request has one is not known any more.
+    let headers = answer.headers(true).into_iter().chain([("content-length", length.as_str())]);
+    for (name, value) in headers {
+        host.set_field(Fields::ResponseHeaders, name, Some(value.as_bytes()))?;
+    }
+    Ok((Flow::Continue, State::Overflowed(answer)))
+}
+
+/// Puts the body of the answer in the place of the host's, which comes in one piece.
+pub(super) fn replace_body(host: &impl Host, answer: Answer, size: usize) -> Next {
+    host.set_body(Body::Response, size, answer.body.as_bytes())?;
+    Ok((Flow::Continue, State::Answered))
 }
 
 /// Answers 502, since Kinto's answer cannot be read. If its headers have gone on, the host cuts it off instead.

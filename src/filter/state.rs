@@ -30,6 +30,10 @@ pub(super) enum State {
     Batch(Batch),
     /// It is a batch that has gone to Kinto in part: entries must be put into Kinto's answer.
     Splicing(Splicer),
+    /// It is a batch that has gone to Kinto whole, or that does not fit into the host's buffer since it was rewritten.
+    BatchForwarded,
+    /// It is a batch that does not fit into the host's buffer. This answer takes the place of the host's.
+    Overflowed(Answer),
     /// It has gone to Kinto as it was decided, and nothing is left to do.
     Done,
     /// It was answered, and never goes to Kinto.
@@ -66,10 +70,14 @@ pub(super) struct Batch {
 pub(super) type Next = Result<(Flow, State), HostError>;
 
 pub(super) fn refuse(gate: &Gate, host: &impl Host, refusal: Refusal, has_origin: bool) -> Next {
+    count_refusal(gate, host, refusal);
+    answered(host, &refusal.answer(), has_origin)
+}
+
+pub(super) fn count_refusal(gate: &Gate, host: &impl Host, refusal: Refusal) {
     debug!("{}", refusal.code());
     gate.counters().add(format!("batch_refusals.reason.{}", refusal.code()), 1);
     host.note_reason(refusal.code());
-    answered(host, &refusal.answer(), has_origin)
 }
 
 pub(super) fn answered(host: &impl Host, answer: &Answer, has_origin: bool) -> Next {

@@ -24,6 +24,8 @@ struct Sent {
     trailers: bool,
     /// What Kinto answers, with this Content-Encoding, if the test is about the answer.
     answer: Option<(&'static str, &'static str)>,
+    /// Whether the proxy answers 413 instead, because the body does not fit into its buffer.
+    overflows: bool,
 }
 
 /// How a request ended.
@@ -78,8 +80,10 @@ impl Sent {
             (headers, body) = (headers || proxy.resumed.get(), body || proxy.resumed.get());
         }
         if let Some((answer, encoding)) = self.answer.filter(|_| body) {
+            proxy.overflowed.set(self.overflows);
+            let status = if self.overflows { "413" } else { "200" };
             let fields =
-                [(":status", "200"), ("content-type", "application/json"), ("content-encoding", encoding)];
+                [(":status", status), ("content-type", "application/json"), ("content-encoding", encoding)];
             *proxy.response.borrow_mut() =
                 fields.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).into();
             *proxy.response_body.borrow_mut() = answer.as_bytes().to_vec();
@@ -106,6 +110,7 @@ fn requests() -> Vec<Sent> {
         body: body.map(str::to_owned),
         trailers: false,
         answer: None,
+        overflows: false,
     };
     let reject = json!({"onMissing": "reject", "onInvalid": "reject"});
     let waiting =
@@ -180,6 +185,11 @@ fn requests() -> Vec<Sent> {
     list.last_mut().unwrap().answer = Some((answer, ""));
     let last = list.iter().position(|sent| sent.name == "a part is rejected").unwrap();
     list[last].answer = Some((answer, "identity"));
+    list.push(Sent {
+        answer: Some(("Payload Too Large", "")),
+        overflows: true,
+        ..sent("batch overflows", settings_with(json!({})), "POST", "/v1/batch", spoof(), Some(FORGERY))
+    });
     list
 }
 
@@ -259,6 +269,7 @@ fn without_room_to_wait_the_key_is_unavailable_and_the_token_not_invalid() {
             body: None,
             trailers: false,
             answer: None,
+            overflows: false,
         };
         let proxy = sent.run(usize::MAX, Some(Wait::NoRoom)).proxy;
         assert_eq!(proxy.sent.borrow().as_ref().map(|answer| answer.status), status);
@@ -298,6 +309,7 @@ fn a_batch_that_outgrows_the_length_that_was_announced_is_refused() {
             body: Some(body),
             trailers: false,
             answer: None,
+            overflows: false,
         };
         let Outcome { proxy, body, .. } = sent.run(usize::MAX, None);
         assert_eq!(body, !refused);

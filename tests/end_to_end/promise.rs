@@ -3,5 +3,6 @@
 
 mod nested_batches;
 mod secret_header;
+mod small_buffers;
 mod spliced_answers;
 pub(crate) mod undecided;

@@ -66,6 +66,13 @@ impl Host for Envoy<'_> {
         (self.wait)(policy)
     }
 
+    /// Envoy's response code details (`source/common/http/filter_manager.cc`: `RequestPayloadTooLarge`).
+    fn has_overflowed(&self) -> Result<bool, HostError> {
+        let details = hostcalls::get_property(vec!["response", "code_details"]);
+        let details = details.map_err(|_| HostError("get_property"))?;
+        Ok(details.as_deref() == Some(b"request_payload_too_large"))
+    }
+
     /// The access log reads the reason as `%FILTER_STATE(wasm.kinto_jwt_reason:PLAIN)%`.
     fn note_reason(&self, code: &str) {
         // A reason that is lost does no harm.

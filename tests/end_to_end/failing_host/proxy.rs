@@ -18,6 +18,8 @@ pub(super) struct Proxy {
     /// The answer that it gave itself, if it did.
     pub(super) sent: RefCell<Option<Answer>>,
     pub(super) resumed: Cell<bool>,
+    /// Whether its answer is its own 413.
+    pub(super) overflowed: Cell<bool>,
     pub(super) reason: RefCell<Option<String>>,
     pub(super) wait: Cell<Option<Wait>>,
     /// Which call fails, counted from 0; none if it is larger than all.
@@ -108,6 +110,11 @@ impl Host for Proxy {
     fn wait(&self, _policy: PolicyIndex) -> Result<Wait, HostError> {
         self.call("wait")?;
         Ok(self.wait.get().unwrap_or(Wait::Needless))
+    }
+
+    fn has_overflowed(&self) -> Result<bool, HostError> {
+        self.call("has_overflowed")?;
+        Ok(self.overflowed.get())
     }
 
     fn note_reason(&self, code: &str) {

@@ -139,9 +139,7 @@ pub fn echo() -> u16 {
             let mut stream = stream.unwrap();
             std::thread::spawn(move || {
                 let (mut request, mut chunk) = (Vec::new(), [0; 65_536]);
-                while split(&request)
-                    .is_none_or(|(head, body)| body.len() < content_length(&head).unwrap_or(0))
-                {
+                while !is_whole(&request) {
                     let read = stream.read(&mut chunk).unwrap();
                     request.extend_from_slice(&chunk[..read]);
                 }
@@ -152,6 +150,17 @@ pub fn echo() -> u16 {
         }
     });
     port
+}
+
+/// Whether the bytes of a request have come to its end.
+fn is_whole(request: &[u8]) -> bool {
+    let Some(head) = request.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return false };
+    let (head, body) = (String::from_utf8_lossy(&request[..head + 2]).to_lowercase(), &request[head + 2..]);
+    if head.contains("\r\ntransfer-encoding: chunked\r\n") {
+        let last_chunk = body.windows(5).any(|bytes| bytes == b"\r\n0\r\n");
+        return last_chunk && body.ends_with(b"\r\n\r\n");
+    }
+    body.len() >= 2 + content_length(&head).unwrap_or(0)
 }
 
 pub fn content_length(head: &str) -> Option<usize> {
