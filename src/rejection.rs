@@ -69,6 +69,10 @@ pub enum Rejection {
     ClaimMismatch,
     /// A scope of `requiredScopes` is missing (RFC 8693 section 4.2).
     ScopeMissing,
+    /// A claim has a value of `refusedClaims`.
+    ClaimRefused,
+    /// `iat` is before `issuedAfter`, or missing.
+    IssuedTooEarly,
     /// `sub` is not a string (RFC 7519 section 4.1.2).
     SubjectNotString,
     /// `jti` is not a string (RFC 7519 section 4.1.7).
@@ -125,6 +129,8 @@ impl Rejection {
             Self::AudienceUnexpected => "audience_unexpected",
             Self::ClaimMismatch => "claim_mismatch",
             Self::ScopeMissing => "scope_missing",
+            Self::ClaimRefused => "claim_refused",
+            Self::IssuedTooEarly => "issued_too_early",
             Self::SubjectNotString => "subject_not_string",
             Self::JwtIdNotString => "jwt_id_not_string",
             Self::NoUserIdClaim => "no_user_id_claim",

@@ -5,11 +5,13 @@
 //! |---|---|
 //! | `settings.rs` | the list of all settings; the settings as written, and each as a value of its type |
 //! | `policy.rs`, `remote_jwks.rs` | the settings of a policy, and those of `remoteJwks` |
+//! | `refused.rs` | which tokens the operator has shut out |
 //! | `parse.rs` | the whole configuration, and the settings of all policies |
 //! | `header.rs` | the names of headers that only the filter writes |
 
 pub(crate) mod header;
 pub(crate) mod parse;
 pub(crate) mod policy;
+pub(crate) mod refused;
 pub(crate) mod remote_jwks;
 pub(crate) mod settings;

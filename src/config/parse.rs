@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::config::header::{own_header, taken};
 use crate::config::policy::Reader;
+use crate::config::refused::refused;
 use crate::config::settings::{ConfigError, MAX_SIZE, Settings, Topic, about, error, read};
 use crate::gate::cache::CacheLimits;
 use crate::gate::config::{BatchLimits, Config};
@@ -40,7 +41,7 @@ pub fn parse(bytes: &[u8], host: Option<HostVerify>) -> Result<Config, ConfigErr
     let mut settings = Settings::new(read(bytes)?);
     settings.refuse_unknown(&about(|_| true))?;
     let charset = charset(&mut settings)?;
-    let mut reader = Reader::new(host, charset);
+    let mut reader = Reader::new(host, charset, refused(&mut settings)?);
     let policies = policies(&mut settings, &mut reader)?;
     let Reader { claim_headers, warnings, .. } = reader;
     let identity_header = identity_header(&mut settings)?;

@@ -4,6 +4,7 @@ use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
 use crate::config::header::own_header;
+use crate::config::refused::refused;
 use crate::config::remote_jwks::remote_jwks;
 use crate::config::settings::{ConfigError, Settings, Topic, about, error};
 use crate::gate::policy::{Policy, PolicyIndex, Verification};
@@ -17,7 +18,7 @@ use crate::keys::ring::KeyRing;
 use crate::request::credentials::{Credentials, Place};
 use crate::request::identity_header::{IdentityHeader, is_field_name, same_key, wsgi_key};
 use crate::token::claim_name::ClaimName;
-use crate::token::claims::{Issuers, Rules};
+use crate::token::claims::{Issuers, Refused, Rules};
 use crate::token::header_text::Charset;
 
 /// The largest `leeway`, in seconds. More than a day is a mistake in the unit.
@@ -34,6 +35,8 @@ const PARAMETER_SCHEMES: [&str; 6] = ["Digest", "WSSE", "HMACDigest", "GoogleLog
 pub(crate) struct Reader {
     host: Option<HostVerify>,
     charset: Charset,
+    /// What is refused in all policies.
+    refused: Refused,
     /// The headers of `claimsToHeaders` of all policies that were read.
     pub(crate) claim_headers: Vec<IdentityHeader>,
     /// What the operator should know, in words for the log.
@@ -41,8 +44,8 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(host: Option<HostVerify>, charset: Charset) -> Self {
-        Self { host, charset, claim_headers: Vec::new(), warnings: Vec::new() }
+    pub(crate) fn new(host: Option<HostVerify>, charset: Charset, refused: Refused) -> Self {
+        Self { host, charset, refused, claim_headers: Vec::new(), warnings: Vec::new() }
     }
 
     /// Reads the policy of this name and index.
@@ -61,7 +64,7 @@ impl Reader {
         let algorithms = algorithms(settings)?;
         let keys = self.keys(name, settings, &algorithms, issuers.as_deref())?;
         let typ = settings.optional_text("typ", "at+jwt")?;
-        let rules = rules(settings)?;
+        let rules = Rules { refused: refused(settings)?.and(&self.refused), ..rules(settings)? };
         Ok(Policy {
             index,
             name: name.to_owned(),
@@ -246,6 +249,7 @@ fn rules(settings: &mut Settings) -> Result<Rules, ConfigError> {
         max_lifetime: max_lifetime(settings)?,
         required_claims: required_claims(settings)?,
         required_scopes: required_scopes(settings)?,
+        refused: Refused::default(),
     })
 }
 

@@ -44,12 +44,14 @@ pub(crate) enum Topic {
     Place,
     /// Another property of a policy.
     Policy,
+    /// What is refused: in all policies, and in a policy of its own in addition.
+    Refused,
     /// All policies. Such a setting may not stand in one policy.
     Global,
 }
 
 /// All settings, in the order in which messages and the documentation list them.
-pub(crate) const SETTINGS: [(&str, Topic); 29] = [
+pub(crate) const SETTINGS: [(&str, Topic); 31] = [
     ("public_key", Topic::Key),
     ("jwks", Topic::Key),
     ("remoteJwks", Topic::Key),
@@ -65,6 +67,8 @@ pub(crate) const SETTINGS: [(&str, Topic); 29] = [
     ("maxLifetimeSeconds", Topic::Policy),
     ("requiredClaims", Topic::Policy),
     ("requiredScopes", Topic::Policy),
+    ("refusedClaims", Topic::Refused),
+    ("issuedAfter", Topic::Refused),
     ("verifyToken", Topic::Policy),
     ("userIdTokenKey", Topic::Policy),
     ("claimsToHeaders", Topic::Policy),
@@ -124,7 +128,7 @@ impl Settings {
 
     /// Takes out the settings that may stand in a policy.
     pub(crate) fn take_defaults(&mut self) -> Map<String, Value> {
-        let names = about(|topic| topic != Topic::Global);
+        let names = about(|topic| ![Topic::Global, Topic::Refused].contains(&topic));
         names.iter().filter_map(|name| self.0.remove_entry(*name)).collect()
     }
 

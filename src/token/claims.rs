@@ -102,6 +102,51 @@ pub(crate) struct Rules {
     pub required_claims: Vec<(ClaimName, Vec<Value>)>,
     /// `requiredScopes`: a token must have all of these scopes.
     pub required_scopes: Vec<String>,
+    /// `refusedClaims` and `issuedAfter`: which tokens the operator has shut out.
+    pub refused: Refused,
+}
+
+/// The tokens that the operator has shut out (`refusedClaims`, `issuedAfter`).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Refused {
+    /// Claims, and for each the values that it must not have.
+    pub claims: Vec<(ClaimName, Vec<Value>)>,
+    /// A token must not be older. It must say when it was issued.
+    pub before: Option<NumericDate>,
+}
+
+impl Refused {
+    /// What either of them refuses.
+    #[must_use]
+    pub(crate) fn and(mut self, other: &Self) -> Self {
+        self.claims.extend(other.claims.iter().cloned());
+        // None is the smallest.
+        self.before = self.before.max(other.before);
+        self
+    }
+
+    fn check(&self, claims: &Value, validity: Validity) -> Result<(), Rejection> {
+        if let Some(before) = self.before
+            && validity.iat.is_none_or(|iat| iat < before)
+        {
+            return Err(Rejection::IssuedTooEarly);
+        }
+        let has = |(name, values): &(ClaimName, Vec<Value>)| match name.find(claims) {
+            Some(Value::Array(items)) => {
+                items.iter().any(|item| values.iter().any(|value| same(item, value)))
+            }
+            Some(claim) => values.iter().any(|value| same(claim, value)),
+            None => false,
+        };
+        if self.claims.iter().any(has) { Err(Rejection::ClaimRefused) } else { Ok(()) }
+    }
+}
+
+/// Whether a claim has a value that is refused. A number and the text of it are the same: one user id comes of both.
+fn same(claim: &Value, refused: &Value) -> bool {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let number = |value: &Value| value.as_f64();
+    text(claim) == text(refused) || (number(claim).is_some() && number(claim) == number(refused))
 }
 
 impl Rules {
@@ -126,6 +171,7 @@ impl Rules {
         check_string(claims.get("sub"), Rejection::SubjectNotString)?;
         check_string(claims.get("jti"), Rejection::JwtIdNotString)?;
         self.check_required(&claims)?;
+        self.refused.check(&claims, validity)?;
         Ok(Admitted { claims, validity })
     }
 

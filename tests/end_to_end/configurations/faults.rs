@@ -214,6 +214,30 @@ pub(super) fn of_own_settings() -> Vec<(Value, &'static [&'static str])> {
             &["requiredClaims.a is neither a text, number or boolean"],
         ),
         (settings_with(json!({"requiredClaims": {"a": []}})), &["requiredClaims.a is neither a text"]),
+        (settings_with(json!({"refusedClaims": ["mallory"]})), &["refusedClaims is not a map"]),
+        (settings_with(json!({"refusedClaims": {"a": []}})), &["refusedClaims.a is neither a text"]),
+        (settings_with(json!({"refusedClaims": {"a": null}})), &["refusedClaims.a is neither a text"]),
+        (settings_with(json!({"refusedClaims": {"a": [1, 9_007_199_254_740_992_u64]}})), &["below 2^53"]),
+        (
+            settings_with(json!({"refusedClaims": {"sub": false}})),
+            &["refusedClaims.sub has a value that is not text"],
+        ),
+        (
+            settings_with(json!({"refusedClaims": {"jti": ["x", 8]}})),
+            &["refusedClaims.jti has a value that is not"],
+        ),
+        (
+            settings_with(json!({"issuedAfter": "yesterday"})),
+            &["issuedAfter is not a time of RFC 3339 in UTC", "date -u"],
+        ),
+        (settings_with(json!({"issuedAfter": "2026-11-24T10:00:00+01:00"})), &["issuedAfter is not a time"]),
+        (settings_with(json!({"issuedAfter": "2026-02-30T10:00:00Z"})), &["issuedAfter is not a time"]),
+        (settings_with(json!({"issuedAfter": "1969-12-31T23:59:59Z"})), &["issuedAfter is not a time"]),
+        (settings_with(json!({"issuedAfter": 1_700_000_000})), &["issuedAfter is not text"]),
+        (
+            settings_with(json!({"policies": [{"name": "a", "issuedAfter": "now"}]})),
+            &["a.issuedAfter is not a time"],
+        ),
         (
             settings_with(json!({"requiredScopes": "read write"})),
             &["requiredScopes has a scope with a space"],

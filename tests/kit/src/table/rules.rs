@@ -52,6 +52,7 @@ pub(super) fn rules(policies: &mut Vec<Policy>, now: u64) {
             Err(ScopeMissing),
         );
     });
+    refused(policies, now);
     add_policy(policies, "typ", settings_with(json!({"typ": "at+jwt"})), |list| {
         let payload = json!({"sub": "alice"}).to_string();
         for (typ, expected) in [
@@ -88,4 +89,100 @@ pub(super) fn rules(policies: &mut Vec<Policy>, now: u64) {
         list.token("RS384", &token("RS384", "rsa", &json!({"sub": "alice"})), Err(AlgNotAllowed));
     });
     policies.last_mut().unwrap().is_of_kinto_jwt = true;
+}
+
+/// Tokens that the operator has shut out.
+fn refused(policies: &mut Vec<Policy>, now: u64) {
+    let claims = json!({"sub": ["mallory", "42"], "jti": "stolen", "/realm/roles": ["guest", "trial"],
+        "level": 7, "disabled": true, "big": "9007199254740993"});
+    add_policy(policies, "refusedClaims", settings_with(json!({"refusedClaims": claims})), |list| {
+        let alice = |name: &str, value: Value| json!({"sub": "alice", name: value});
+        for (name, value) in [
+            ("jti", json!("another")),
+            ("realm", json!({"roles": ["user"]})),
+            ("realm", json!("guest")),
+            ("level", json!(70)),
+            ("level", json!([[7]])),
+            ("level", json!({"7": 7})),
+            ("disabled", json!(false)),
+            ("disabled", json!("True")),
+            ("disabled", json!(1)),
+            ("big", json!(9_007_199_254_740_992_u64)),
+        ] {
+            list.claims(&format!("{name}: {value}"), alice(name, value), Ok("alice"));
+        }
+        for (name, value) in [
+            ("sub", json!("mallory")),
+            ("sub", json!("42")),
+            ("jti", json!("stolen")),
+            ("realm", json!({"roles": ["user", "guest"]})),
+            ("realm", json!({"roles": "trial"})),
+            ("level", json!(7)),
+            ("level", json!(7.0)),
+            ("level", json!("7")),
+            ("level", json!([1, 7])),
+            ("disabled", json!(true)),
+            ("disabled", json!("true")),
+            ("big", json!(9_007_199_254_740_993_u64)),
+        ] {
+            list.claims(&format!("{name}: {value}"), alice(name, value), Err(ClaimRefused));
+        }
+        list.claims("other letters", json!({"sub": "Mallory"}), Ok("Mallory"));
+        list.claims("expired", json!({"sub": "mallory", "exp": now - 1}), Err(Expired));
+        list.token("bad", "a.b.c", Err(NotBase64Url));
+    });
+    let uid = json!({"userIdTokenKey": "uid", "refusedClaims": {"uid": 42}});
+    add_policy(policies, "refusedClaims of a number", settings_with(uid), |list| {
+        list.claims("the number", json!({"uid": 42}), Err(ClaimRefused));
+        list.claims("its text", json!({"uid": "42"}), Err(ClaimRefused));
+        list.claims("another", json!({"uid": 420}), Ok("420"));
+    });
+    // 2001-09-09T01:46:40Z is 1000000000.
+    let since = json!({"issuedAfter": "2001-09-09T01:46:40Z", "leeway": 100});
+    add_policy(policies, "issuedAfter", settings_with(since), |list| {
+        for (iat, expected) in [
+            (json!(1_000_000_000), Ok("alice")),
+            (json!(1_000_000_000.5), Ok("alice")),
+            (json!(now), Ok("alice")),
+            (json!(999_999_999), Err(IssuedTooEarly)),
+            (json!(999_999_999.9), Err(IssuedTooEarly)),
+            (json!(0), Err(IssuedTooEarly)),
+            (json!(null), Err(NotNumericDate)),
+            (json!("1000000000"), Err(NotNumericDate)),
+        ] {
+            list.claims(&format!("iat {iat}"), json!({"sub": "alice", "iat": iat}), expected);
+        }
+        list.claims("no iat", json!({"sub": "alice", "nbf": now}), Err(IssuedTooEarly));
+    });
+    let part = json!({"issuedAfter": "2001-09-09T01:46:40.001Z"});
+    add_policy(policies, "issuedAfter, a part of a second", settings_with(part), |list| {
+        list.claims("before", json!({"sub": "alice", "iat": 1_000_000_000}), Err(IssuedTooEarly));
+        list.claims("after", json!({"sub": "alice", "iat": 1_000_000_001}), Ok("alice"));
+    });
+    // What is refused at the top is refused in each policy, in addition to the policy's own.
+    let several = json!({
+        "refusedClaims": {"sub": "mallory"}, "issuedAfter": "2001-09-09T01:46:40Z",
+        "policies": [
+            {"name": "auth0", "issuer": AUTH0, "refusedClaims": {"sub": "trudy", "jti": "1"}, "issuedAfter": "2001-09-09T01:46:50Z"},
+            {"name": "keycloak", "issuer": KEYCLOAK, "issuedAfter": "2000-01-01T00:00:00Z"},
+        ],
+    });
+    add_policy(policies, "refused in several policies", settings_with(several), |list| {
+        let claims = |iss: &str, sub: &str, seconds: u64| json!({"iss": iss, "sub": sub, "iat": 1_000_000_000 + seconds});
+        for (iss, sub, seconds, expected) in [
+            (AUTH0, "alice", 10, Ok("alice")),
+            (AUTH0, "alice", 9, Err(IssuedTooEarly)),
+            (AUTH0, "mallory", 10, Err(ClaimRefused)),
+            (AUTH0, "trudy", 10, Err(ClaimRefused)),
+            (KEYCLOAK, "trudy", 0, Ok("trudy")),
+            (KEYCLOAK, "mallory", 0, Err(ClaimRefused)),
+        ] {
+            list.claims(&format!("{iss} {sub} {seconds}"), claims(iss, sub, seconds), expected);
+        }
+        list.claims(
+            "before",
+            json!({"iss": KEYCLOAK, "sub": "alice", "iat": 999_999_999}),
+            Err(IssuedTooEarly),
+        );
+    });
 }
