@@ -130,6 +130,6 @@ pub use gate::decide::Gate;
 pub use gate::decision::{Decision, Outcome};
 pub use gate::policy::PolicyIndex;
 pub use keys::boringssl::HostVerify;
-pub use rejection::{Cause, Rejection};
+pub use rejection::{Cause, Reason, Rejection};
 pub use request::Request;
 pub use token::jws::Token;

@@ -2,6 +2,8 @@
 //!
 //! A [`Rejection`] never holds bytes of a token, claims or keys.
 
+use std::fmt;
+
 /// Why the token of a request, or its absence, proves nothing.
 ///
 /// The client is never told the reason. The host's log has its [`code`](Self::code), at debug level.
@@ -163,4 +165,45 @@ pub enum Cause {
     Invalid,
     /// The token cannot be verified, because its key is unavailable (`onKeysUnavailable`).
     KeysUnavailable,
+}
+
+/// A rejection, and by how much a token breaks a rule about time: for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// Why it proves nothing.
+    pub rejection: Rejection,
+    excess: Option<Excess>,
+}
+
+/// How far a time is from where it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Excess {
+    seconds: u64,
+    /// What the seconds are, and the name of the limit: `after exp, leeway`.
+    what: &'static str,
+    limit: u64,
+}
+
+impl Reason {
+    /// A time is `seconds` away from where it may be. `what` says from where, and which setting, of this value, allows
+    /// for more.
+    pub(crate) const fn of_time(rejection: Rejection, seconds: u64, what: &'static str, limit: u64) -> Self {
+        Self { rejection, excess: Some(Excess { seconds, what, limit }) }
+    }
+}
+
+impl From<Rejection> for Reason {
+    fn from(rejection: Rejection) -> Self {
+        Self { rejection, excess: None }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.rejection.code())?;
+        match self.excess {
+            Some(Excess { seconds, what, limit }) => write!(f, ": {seconds} s {what} {limit}"),
+            None => Ok(()),
+        }
+    }
 }

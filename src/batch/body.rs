@@ -13,7 +13,7 @@ use crate::batch::sub_request::{Batch, Headers, SubRequest};
 use crate::gate::decide::{Failed, Gate, Proof};
 use crate::gate::decision::{Decision, Outcome};
 use crate::gate::policy::PolicyIndex;
-use crate::rejection::Rejection;
+use crate::rejection::Reason;
 use crate::request::Request;
 use crate::request::credentials::Place;
 use crate::request::identity_header::{same_key, wsgi_key};
@@ -36,7 +36,7 @@ pub struct BatchRequest {
     /// As whom the request is forwarded.
     pub outcome: Outcome,
     /// Why its token proves nothing. A sub-request without a token of its own shares it.
-    pub rejection: Option<Rejection>,
+    pub(crate) reason: Option<Reason>,
     /// The segment before `batch` in its path, such as `/v1`. Kinto puts it before the path of a sub-request that does
     /// not have it (`build_request` in `kinto/core/utils.py`).
     pub prefix: String,
@@ -46,7 +46,7 @@ impl BatchRequest {
     /// The request of a batch, by the decision on it and its prefix.
     #[must_use]
     pub fn new(decision: Decision<'_>, prefix: String) -> Self {
-        Self { outcome: decision.outcome, rejection: decision.rejection, prefix }
+        Self { outcome: decision.outcome, reason: decision.reason, prefix }
     }
 }
 
@@ -60,7 +60,7 @@ pub struct Rewritten {
     /// The rejected sub-requests: for each its index in the list, and its entry in the answer.
     pub rejected: Vec<(usize, Value)>,
     /// The outcome of each sub-request that brought a token or is rejected, for the log and the metrics.
-    pub decided: Vec<(&'static str, Option<Rejection>)>,
+    pub decided: Vec<(&'static str, Option<Reason>)>,
     /// A policy whose issuer may have the key of a token: the batch should wait for it.
     pub awaits: Option<PolicyIndex>,
 }
@@ -227,7 +227,7 @@ impl<'g> Rewriter<'g> {
     fn inherited_proof(&mut self, path: &str) -> Option<Proof<'g>> {
         let request = Merged { headers: self.inherited.places.iter().collect(), method: "GET", path };
         let proof = self.gate.prove(&request, self.now, Some(&mut self.failed));
-        (self.brings_header(&request) || proof.rejection() != Some(Rejection::NoToken)).then_some(proof)
+        (self.brings_header(&request) || !proof.lacks_token()).then_some(proof)
     }
 
     /// Rewrites a sub-request; `None` if it is rejected.
@@ -287,13 +287,12 @@ impl<'g> Rewriter<'g> {
         let proof = own_proof.as_ref().or(inherited_proof.as_ref());
 
         let brings = self.brings_header(&request);
-        let Some(proof) = proof.filter(|proof| brings || proof.rejection() != Some(Rejection::NoToken))
-        else {
+        let Some(proof) = proof.filter(|proof| brings || !proof.lacks_token()) else {
             // Without a token, a sub-request has the identity of the batch.
-            let Some(rejection) = outer.rejection else { return outer.outcome.clone() };
-            let outcome = gate.without_proof(rejection, None, &request);
+            let Some(reason) = outer.reason else { return outer.outcome.clone() };
+            let outcome = gate.without_proof(reason.rejection, None, &request);
             if let Outcome::Rejected(_) = outcome {
-                self.rewritten.decided.push((outcome.code(), Some(rejection)));
+                self.rewritten.decided.push((outcome.code(), Some(reason)));
             }
             return outcome;
         };
@@ -301,7 +300,7 @@ impl<'g> Rewriter<'g> {
         if self.unknown_keys == UnknownKeys::AreUnavailable {
             decision = gate.without_room(decision, &request);
         }
-        self.rewritten.decided.push((decision.outcome.code(), decision.rejection));
+        self.rewritten.decided.push((decision.outcome.code(), decision.reason));
         self.rewritten.awaits = self.rewritten.awaits.or(decision.awaits);
         decision.outcome
     }

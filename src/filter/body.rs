@@ -9,7 +9,7 @@ use crate::batch::splice::Splicer;
 use crate::filter::host::{Body, Host, Wait};
 use crate::filter::state::{At, Batch, Flow, Next, State, answered, count_and_log, refuse};
 use crate::gate::decide::Gate;
-use crate::rejection::Rejection;
+use crate::rejection::Reason;
 
 /// Decides on a batch by its body, of which the host holds `size` bytes.
 pub(super) fn decide_body(gate: &Gate, host: &impl Host, batch: Batch, size: usize, may_wait: bool) -> Next {
@@ -37,7 +37,7 @@ pub(super) fn decide_body(gate: &Gate, host: &impl Host, batch: Batch, size: usi
     let Some(content) = pad(std::mem::take(&mut rewritten.body), batch.content_length) else {
         return refuse(gate, host, Refusal::TooLong, has_origin);
     };
-    report_batch(gate, host, &rewritten, batch.outer.rejection);
+    report_batch(gate, host, &rewritten, batch.outer.reason);
     if rewritten.forwarded == 0 && !rewritten.rejected.is_empty() {
         let entries: Vec<Value> = rewritten.rejected.into_iter().map(|(_, entry)| entry).collect();
         return answered(host, &Answer::ok(&json!({"responses": entries})), has_origin);
@@ -50,14 +50,14 @@ pub(super) fn decide_body(gate: &Gate, host: &impl Host, batch: Batch, size: usi
     Ok((Flow::Continue, state))
 }
 
-fn report_batch(gate: &Gate, host: &impl Host, rewritten: &Rewritten, outer: Option<Rejection>) {
+fn report_batch(gate: &Gate, host: &impl Host, rewritten: &Rewritten, outer: Option<Reason>) {
     let count = rewritten.forwarded.saturating_add(rewritten.rejected.len());
     gate.counters().add("batch_subrequests".to_owned(), u64::try_from(count).unwrap_or_default());
-    for (outcome, rejection) in &rewritten.decided {
-        count_and_log(gate, outcome, *rejection);
+    for (outcome, reason) in &rewritten.decided {
+        count_and_log(gate, outcome, *reason);
     }
-    if let Some(reason) = rewritten.decided.iter().find_map(|(_, rejection)| *rejection).or(outer) {
-        host.note_reason(reason.code());
+    if let Some(reason) = rewritten.decided.iter().find_map(|(_, reason)| *reason).or(outer) {
+        host.note_reason(reason.rejection.code());
     }
 }
 

@@ -121,8 +121,8 @@ fn decide_headers<H: Host>(
         }
         Target::Batch(_) | Target::Other => {}
     }
-    count_and_log(gate, decision.outcome.code(), decision.rejection);
-    if let Some(rejection) = decision.rejection {
+    count_and_log(gate, decision.outcome.code(), decision.reason);
+    if let Some(rejection) = decision.rejection() {
         host.note_reason(rejection.code());
     }
     match &decision.outcome {
@@ -223,7 +223,7 @@ fn begin_batch<H: Host>(
         set("accept-encoding", Some(b"identity"))?;
     }
     if !matches!(outer.outcome, Outcome::Rejected(_)) {
-        count_and_log(gate, outer.outcome.code(), outer.rejection);
+        count_and_log(gate, outer.outcome.code(), outer.reason);
     }
     Ok(Ok((Flow::Continue, State::Batch(Batch { outer, has_origin, content_length }))))
 }

@@ -8,7 +8,7 @@ use crate::batch::refusal::Refusal;
 use crate::batch::splice::Splicer;
 use crate::filter::host::{Host, HostError};
 use crate::gate::decide::Gate;
-use crate::rejection::Rejection;
+use crate::rejection::Reason;
 
 /// What the host does after a callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,11 +86,11 @@ pub(super) fn answered(host: &impl Host, answer: &Answer, has_origin: bool) -> N
 }
 
 /// Counts the outcome of a request, and logs why it proves nothing.
-pub(super) fn count_and_log(gate: &Gate, outcome: &str, rejection: Option<Rejection>) {
-    gate.counters().count_decision(outcome, rejection);
-    match rejection {
-        Some(rejection) if outcome == "reported" => info!("would be rejected: {}", rejection.code()),
-        Some(rejection) => debug!("{outcome}: {}", rejection.code()),
+pub(super) fn count_and_log(gate: &Gate, outcome: &str, reason: Option<Reason>) {
+    gate.counters().count_decision(outcome, reason.map(|reason| reason.rejection));
+    match reason {
+        Some(reason) if outcome == "reported" => info!("would be rejected: {reason}"),
+        Some(reason) => debug!("{outcome}: {reason}"),
         None => {}
     }
 }

@@ -15,7 +15,7 @@ use crate::gate::on_failure::Action;
 use crate::gate::policy::{Identity, Policy, PolicyIndex, Verification};
 use crate::keys::boringssl::HostVerify;
 use crate::keys::fault::Fault;
-use crate::rejection::{Cause, Rejection};
+use crate::rejection::{Cause, Reason, Rejection};
 use crate::request::Request;
 use crate::request::credentials::{Credential, Place};
 use crate::token::claims::{NumericDate, unverified_issuer};
@@ -33,14 +33,19 @@ pub struct Gate {
 /// What the token of a request proves, or why it proves nothing.
 #[derive(Clone, Debug)]
 pub(crate) struct Proof<'g> {
-    verdict: Result<Identity, Rejection>,
+    verdict: Result<Identity, Reason>,
     policy: Option<&'g Policy>,
     remove: Vec<&'g Place>,
 }
 
 impl Proof<'_> {
+    /// Whether there is nothing at the places of the policies.
+    pub(crate) fn lacks_token(&self) -> bool {
+        self.reason().is_some_and(|reason| reason.rejection == Rejection::NoToken)
+    }
+
     /// Why it proves nothing.
-    pub(crate) fn rejection(&self) -> Option<Rejection> {
+    fn reason(&self) -> Option<Reason> {
         self.verdict.as_ref().err().copied()
     }
 }
@@ -82,12 +87,12 @@ impl Gate {
 
     /// The decision on a request with this proof.
     pub(crate) fn decision<'g>(&'g self, proof: &Proof<'g>, request: &impl Request) -> Decision<'g> {
-        let rejection = proof.rejection();
-        let may_learn = |policy: &&Policy| rejection.is_some_and(|rejection| policy.may_learn(rejection));
+        let reason = proof.reason();
+        let may_learn = |policy: &&Policy| reason.is_some_and(|reason| policy.may_learn(reason.rejection));
         Decision {
             outcome: self.outcome(proof, request),
             remove: proof.remove.clone(),
-            rejection,
+            reason,
             awaits: proof.policy.filter(may_learn).map(|policy| policy.index),
         }
     }
@@ -96,7 +101,7 @@ impl Gate {
     pub(crate) fn outcome(&self, proof: &Proof<'_>, request: &impl Request) -> Outcome {
         match &proof.verdict {
             Ok(verified) => Outcome::User(verified.user_id.clone(), verified.claims.clone()),
-            Err(rejection) => self.without_proof(*rejection, proof.policy, request),
+            Err(reason) => self.without_proof(reason.rejection, proof.policy, request),
         }
     }
 
@@ -106,7 +111,7 @@ impl Gate {
         let Some(index) = decision.awaits else { return decision };
         let rejection = Rejection::NoRoomToWait;
         let outcome = self.without_proof(rejection, self.config.policy(index), request);
-        Decision { outcome, rejection: Some(rejection), ..decision }
+        Decision { outcome, reason: Some(rejection.into()), ..decision }
     }
 
     /// What becomes of a request that proves nothing: the action that the operator has set for the cause.
@@ -138,10 +143,10 @@ impl Gate {
         credential: &Credential<'_>,
         now: NumericDate,
         failed: Option<&mut Failed>,
-    ) -> Result<Identity, Rejection> {
+    ) -> Result<Identity, Reason> {
         let token = match credential {
             Credential::Token(token) => token,
-            Credential::Absent(rejection) | Credential::Invalid(rejection) => return Err(*rejection),
+            Credential::Absent(rejection) | Credential::Invalid(rejection) => return Err((*rejection).into()),
         };
         let policy = policy.ok_or(Rejection::IssuerUnknown)?;
         let Some(known) = self.cache.find(token).filter(|known| known.policy == policy.index) else {
@@ -150,13 +155,13 @@ impl Gate {
         };
         self.counters.count_hit();
         let checked = policy.check_times(known.validity, now);
-        if checked == Err(Rejection::Expired) {
+        if checked.is_err_and(|reason| reason.rejection == Rejection::Expired) {
             self.cache.forget(token);
         }
         checked.map(|()| known)
     }
 
-    fn verify(&self, policy: &Policy, token: &[u8], now: NumericDate) -> Result<Identity, Rejection> {
+    fn verify(&self, policy: &Policy, token: &[u8], now: NumericDate) -> Result<Identity, Reason> {
         self.counters.count_miss();
         let verified = policy.verify(token, &self.last_header, &self.counters, now)?;
         if matches!(policy.verification, Verification::On { .. }) {
@@ -215,22 +220,22 @@ impl Gate {
 
 /// The tokens of one batch whose verification has failed. No policy verifies one of them again.
 #[derive(Debug, Default)]
-pub(crate) struct Failed(HashMap<(PolicyIndex, Box<[u8]>), Rejection>);
+pub(crate) struct Failed(HashMap<(PolicyIndex, Box<[u8]>), Reason>);
 
 impl Failed {
     fn or_else(
         &mut self,
         policy: PolicyIndex,
         token: &[u8],
-        verify: impl FnOnce() -> Result<Identity, Rejection>,
-    ) -> Result<Identity, Rejection> {
+        verify: impl FnOnce() -> Result<Identity, Reason>,
+    ) -> Result<Identity, Reason> {
         let key = (policy, token.into());
-        if let Some(rejection) = self.0.get(&key) {
-            return Err(*rejection);
+        if let Some(reason) = self.0.get(&key) {
+            return Err(*reason);
         }
         let verified = verify();
-        if let Err(rejection) = &verified {
-            self.0.insert(key, *rejection);
+        if let Err(reason) = &verified {
+            self.0.insert(key, *reason);
         }
         verified
     }

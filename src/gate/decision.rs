@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::answer::Answer;
 use crate::gate::policy::PolicyIndex;
-use crate::rejection::{Cause, Rejection};
+use crate::rejection::{Cause, Reason, Rejection};
 use crate::request::credentials::Place;
 use crate::token::header_text::HeaderText;
 use crate::token::user_id::UserId;
@@ -17,16 +17,22 @@ pub struct Decision<'g> {
     /// The places whose tokens must not reach Kinto.
     pub(crate) remove: Vec<&'g Place>,
     /// Why the token, or its absence, proves nothing.
-    pub rejection: Option<Rejection>,
+    pub(crate) reason: Option<Reason>,
     /// The policy whose issuer may have the key of the token: the request should wait for it.
     pub awaits: Option<PolicyIndex>,
 }
 
 impl Decision<'_> {
+    /// Why the token, or its absence, proves nothing.
+    #[must_use]
+    pub fn rejection(&self) -> Option<Rejection> {
+        self.reason.map(|reason| reason.rejection)
+    }
+
     /// Whether the request is rejected because keys are unavailable: it may succeed later, unchanged.
     pub(crate) fn lacks_keys(&self) -> bool {
         let is_rejected = matches!(self.outcome, Outcome::Rejected(_));
-        is_rejected && self.rejection.is_some_and(|rejection| rejection.cause() == Cause::KeysUnavailable)
+        is_rejected && self.rejection().is_some_and(|rejection| rejection.cause() == Cause::KeysUnavailable)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::keys::jwks::{self, Origin};
 use crate::keys::key::{Choice, Keys};
 use crate::keys::remote::RemoteJwks;
 use crate::keys::ring::KeyRing;
-use crate::rejection::Rejection;
+use crate::rejection::{Reason, Rejection};
 use crate::request::credentials::Credentials;
 use crate::token::claim_name::ClaimName;
 use crate::token::claims::{Admitted, Issuers, NumericDate, Rules, Validity};
@@ -90,7 +90,7 @@ impl Policy {
         last_header: &LastHeader,
         counters: &Counters,
         now: NumericDate,
-    ) -> Result<Identity, Rejection> {
+    ) -> Result<Identity, Reason> {
         let parsed = Token::parse_with(token, last_header)?;
         self.check_typ(parsed.typ())?;
         let admitted = match &self.verification {
@@ -115,7 +115,7 @@ impl Policy {
     }
 
     /// Checks again, at the time `now`, the times of a token that was verified before.
-    pub(crate) fn check_times(&self, validity: Validity, now: NumericDate) -> Result<(), Rejection> {
+    pub(crate) fn check_times(&self, validity: Validity, now: NumericDate) -> Result<(), Reason> {
         match &self.verification {
             Verification::Off => Ok(()),
             Verification::On { rules, .. } => rules.check_times(validity, now),

@@ -4,7 +4,7 @@
 use serde_json::{Number, Value};
 
 use crate::json;
-use crate::rejection::Rejection;
+use crate::rejection::{Reason, Rejection};
 use crate::token::claim_name::ClaimName;
 
 /// Seconds since 1970-01-01T00:00:00Z, leap seconds ignored (RFC 7519 section 2, `NumericDate`).
@@ -125,11 +125,18 @@ impl Refused {
         self
     }
 
-    fn check(&self, claims: &Value, validity: Validity) -> Result<(), Rejection> {
-        if let Some(before) = self.before
-            && validity.iat.is_none_or(|iat| iat < before)
-        {
-            return Err(Rejection::IssuedTooEarly);
+    fn check(&self, claims: &Value, validity: Validity) -> Result<(), Reason> {
+        if let Some(before) = self.before {
+            let iat = validity.iat.ok_or(Rejection::IssuedTooEarly)?;
+            if iat < before {
+                let early = before.saturating_sub(iat);
+                return Err(Reason::of_time(
+                    Rejection::IssuedTooEarly,
+                    early,
+                    "before issuedAfter, which is",
+                    before,
+                ));
+            }
         }
         let has = |(name, values): &(ClaimName, Vec<Value>)| match name.find(claims) {
             Some(Value::Array(items)) => {
@@ -138,7 +145,7 @@ impl Refused {
             Some(claim) => values.iter().any(|value| same(claim, value)),
             None => false,
         };
-        if self.claims.iter().any(has) { Err(Rejection::ClaimRefused) } else { Ok(()) }
+        if self.claims.iter().any(has) { Err(Rejection::ClaimRefused.into()) } else { Ok(()) }
     }
 }
 
@@ -159,10 +166,10 @@ impl Rules {
         claims: Claims,
         issuers: &Issuers,
         now: NumericDate,
-    ) -> Result<Admitted, Rejection> {
+    ) -> Result<Admitted, Reason> {
         let claims = claims.0;
         if !issuers.include(claims.get("iss").and_then(Value::as_str)) {
-            return Err(Rejection::IssuerUnknown);
+            return Err(Rejection::IssuerUnknown.into());
         }
         let validity = Validity::parse(&claims)?;
         self.check_times(validity, now)?;
@@ -176,29 +183,39 @@ impl Rules {
     }
 
     /// Checks the times of claims against the time `now`: at each use, since time passes.
-    pub(crate) fn check_times(&self, validity: Validity, now: NumericDate) -> Result<(), Rejection> {
-        let latest_start = now.saturating_add(self.leeway);
-        if validity.iat.is_some_and(|iat| iat > latest_start) {
-            return Err(Rejection::IssuedInFuture);
+    pub(crate) fn check_times(&self, validity: Validity, now: NumericDate) -> Result<(), Reason> {
+        let leeway = self.leeway;
+        let latest_start = now.saturating_add(leeway);
+        let early = |rejection, start: NumericDate, what| {
+            Reason::of_time(rejection, start.saturating_sub(now), what, leeway)
+        };
+        if let Some(iat) = validity.iat.filter(|iat| *iat > latest_start) {
+            return Err(early(Rejection::IssuedInFuture, iat, "before iat, leeway"));
         }
-        if validity.nbf.is_some_and(|nbf| nbf > latest_start) {
-            return Err(Rejection::NotYetValid);
+        if let Some(nbf) = validity.nbf.filter(|nbf| *nbf > latest_start) {
+            return Err(early(Rejection::NotYetValid, nbf, "before nbf, leeway"));
         }
         // "on or after which the JWT MUST NOT be accepted" (RFC 7519 section 4.1.4): equal is expired.
-        if validity.exp.is_some_and(|exp| exp.saturating_add(self.leeway) <= now) {
-            return Err(Rejection::Expired);
+        if let Some(exp) = validity.exp.filter(|exp| exp.saturating_add(leeway) <= now) {
+            let late = now.saturating_sub(exp);
+            return Err(Reason::of_time(Rejection::Expired, late, "after exp, leeway", leeway));
         }
         Ok(())
     }
 
-    fn check_lifetime(&self, validity: Validity) -> Result<(), Rejection> {
+    fn check_lifetime(&self, validity: Validity) -> Result<(), Reason> {
         if self.max_lifetime.is_none() && !self.require_exp {
             return Ok(());
         }
         let exp = validity.exp.ok_or(Rejection::ExpMissing)?;
         let Some(longest) = self.max_lifetime else { return Ok(()) };
         let start = validity.iat.or(validity.nbf).ok_or(Rejection::StartMissing)?;
-        if exp.saturating_sub(start) > longest { Err(Rejection::LifetimeTooLong) } else { Ok(()) }
+        let lifetime = exp.saturating_sub(start);
+        if lifetime > longest {
+            let what = "from start to exp, maxLifetimeSeconds";
+            return Err(Reason::of_time(Rejection::LifetimeTooLong, lifetime, what, longest));
+        }
+        Ok(())
     }
 
     fn check_required(&self, claims: &Value) -> Result<(), Rejection> {

@@ -48,7 +48,7 @@ fn the_table_holds_natively() {
 fn decide(gate: &Gate, case: &Case, now: u64) -> (Outcome, Result<String, Rejection>) {
     let decision = gate.decide(case, now);
     let user = |outcome: &Outcome| outcome.user_id().unwrap().as_str().to_owned();
-    let result = decision.rejection.map_or_else(|| Ok(user(&decision.outcome)), Err);
+    let result = decision.rejection().map_or_else(|| Ok(user(&decision.outcome)), Err);
     (decision.outcome, result)
 }
 
@@ -70,7 +70,7 @@ fn a_remembered_token_is_still_checked_for_its_times() {
         ] {
             let case = Case::new("times", vec![http::header("Authorization", &header)], Ok(""));
             let decision = gate.decide(&case, now);
-            assert_eq!(decision.rejection, expected, "{cache}, {now}");
+            assert_eq!(decision.rejection(), expected, "{cache}, {now}");
         }
     }
 }

@@ -10,6 +10,7 @@
 mod answers;
 mod batches;
 mod configurations;
+mod day_two;
 mod decisions;
 mod differential;
 mod documentation;

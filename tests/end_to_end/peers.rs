@@ -26,7 +26,7 @@ fn tokens_of_pyjwt_and_joserfc_are_read() {
         let decision =
             gate.decide(&Case::new("", vec![http::header("Authorization", &header)], Ok("")), now());
         let what = (&minted["library"], &minted["alg"]);
-        assert_eq!(decision.rejection, None, "{what:?}");
+        assert_eq!(decision.rejection(), None, "{what:?}");
         assert_eq!(decision.outcome.user_id().unwrap().as_str(), "ålice", "{what:?}");
     }
 }

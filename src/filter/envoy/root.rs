@@ -39,10 +39,7 @@ impl Context for Root {
 
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
-        // Envoy's level for the "wasm" logger: what it would drop is not even formatted.
-        if let Ok(level) = hostcalls::get_log_level() {
-            proxy_wasm::set_log_level(level);
-        }
+        follow_log_level();
         let configuration = self.get_plugin_configuration().unwrap_or_default();
         match parse(&configuration, Some(host::verify_signature)) {
             Ok(config) => {
@@ -59,6 +56,7 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
+        follow_log_level();
         let Some(worker) = &self.worker else { return };
         self.metrics.add(worker.gate.take_counts());
         worker.on_tick(&mut self.metrics);
@@ -81,6 +79,14 @@ impl Drop for Root {
         if let Some(worker) = &self.worker {
             self.metrics.add(worker.gate.take_counts());
         }
+    }
+}
+
+/// Takes over Envoy's level for the logger `wasm`, which `/logging` changes at any time. What Envoy would drop is not even
+/// formatted.
+fn follow_log_level() {
+    if let Ok(level) = hostcalls::get_log_level() {
+        proxy_wasm::set_log_level(level);
     }
 }
 

@@ -11,7 +11,8 @@ fn admit(rules: &Rules, claims: &Value) -> Result<(), Rejection> {
 }
 
 fn admit_of(issuers: &Issuers, rules: &Rules, claims: &Value) -> Result<(), Rejection> {
-    rules.admit(Claims::parse(claims.to_string().as_bytes())?, issuers, NOW).map(|_| ())
+    let claims = Claims::parse(claims.to_string().as_bytes())?;
+    rules.admit(claims, issuers, NOW).map(|_| ()).map_err(|reason| reason.rejection)
 }
 
 fn rules() -> Rules {

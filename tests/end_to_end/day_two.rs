@@ -1,0 +1,179 @@
+//! What an operator changes while Envoy runs: who is shut out, what is logged, which secret is used.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use kit::http::{self, authorization};
+use kit::servers::{
+    Envoy, Kinto, as_struct, config_of, demo_config, manager, module, project, wait_for, wasm,
+};
+use kit::table::settings_with;
+use kit::tokens::{now, rs256};
+
+/// The plugin in a file of its own, as `envoy/settings/plugin-file.yaml` shows it.
+struct PluginFile {
+    dir: TempDir,
+    content: Value,
+}
+
+impl PluginFile {
+    const NAME: &str = "plugin-file.yaml";
+
+    fn new(settings: &Value) -> Self {
+        let text = std::fs::read_to_string(project("envoy/settings/plugin-file.yaml")).unwrap();
+        let mut content: Value = serde_yaml_ng::from_str(&text).unwrap();
+        let code = content.pointer_mut("/resources/0/typed_config/config/vm_config/code/local/filename");
+        *code.unwrap() = json!(module());
+        let mut file = Self { dir: TempDir::new().unwrap(), content };
+        file.write(settings);
+        file
+    }
+
+    /// Puts a new version of the file in the place of the old one, by a rename.
+    fn write(&mut self, settings: &Value) {
+        self.content["resources"][0]["typed_config"]["config"]["configuration"]["value"] = settings.clone();
+        let new = self.dir.path().join("new");
+        std::fs::write(&new, self.content.to_string()).unwrap();
+        std::fs::rename(new, self.dir.path().join(Self::NAME)).unwrap();
+    }
+
+    /// The example, with the filter as the comment in `plugin-file.yaml` says.
+    fn envoy(&self, kinto: u16, options: &[&str]) -> Envoy {
+        let text = std::fs::read_to_string(project("envoy/settings/plugin-file.yaml")).unwrap();
+        let comment =
+            text.lines().filter_map(|line| line.strip_prefix("#   ")).collect::<Vec<_>>().join("\n");
+        let filter: Value = serde_yaml_ng::from_str(&comment).unwrap();
+        let mut config = demo_config(kinto);
+        let listener = &mut config["static_resources"]["listeners"][0];
+        manager(listener)["http_filters"][0] = filter[0].clone();
+        let path = "/http_filters/0/config_discovery/config_source/path_config_source/path";
+        *manager(listener).pointer_mut(path).unwrap() = json!(self.dir.path().join(Self::NAME));
+        config["node"] = json!({"id": "kinto", "cluster": "kinto"});
+        Envoy::start_with(&config, options)
+    }
+}
+
+fn user(envoy: &Envoy, token: &str) -> String {
+    // On new connections, so that each worker is asked.
+    let users: std::collections::BTreeSet<String> =
+        (0..8).map(|_| http::get(envoy.port("kinto"), "/v1/", &[authorization(token)]).user()).collect();
+    users.into_iter().collect::<Vec<_>>().join(" or ")
+}
+
+#[test]
+fn who_is_shut_out_is_out_within_seconds_and_nobody_else() {
+    let kinto = Kinto::behind_envoy();
+    let issued = |name: &str, ago: u64| rs256(&json!({"sub": name, "iat": now() - ago, "exp": now() + 600}));
+    let (alice, mallory, old) = (issued("alice", 0), issued("mallory", 0), issued("bob", 300));
+    let users = |envoy: &Envoy| [user(envoy, &alice), user(envoy, &mallory), user(envoy, &old)];
+    let (yes, no) = (|name: &str| format!("kinto_jwt:{name}"), || "kinto_jwt:public".to_owned());
+
+    let mut file = PluginFile::new(&settings_with(json!({})));
+    let envoy = file.envoy(kinto.port("kinto"), &["--concurrency", "2"]);
+    assert_eq!(users(&envoy), [yes("alice"), yes("mallory"), yes("bob")]);
+    assert!(
+        envoy.stat("wasmcustom.kinto_jwt.cache_lookups.*") == 0 || user(&envoy, &mallory) == yes("mallory")
+    );
+
+    let mut update = |what: &str, settings: Value, expected: [String; 3]| {
+        let start = Instant::now();
+        file.write(&settings_with(settings));
+        wait_for(what, || (users(&envoy) == expected).then_some(()));
+        println!("{what}: {} ms", start.elapsed().as_millis());
+        assert!(start.elapsed() < Duration::from_secs(10), "{what}: {:?}", start.elapsed());
+    };
+    let shut_out = json!({"refusedClaims": {"sub": ["mallory"]}});
+    update("refusedClaims", shut_out, [yes("alice"), no(), yes("bob")]);
+    let ago = humantime(now() - 100);
+    update("issuedAfter", json!({"issuedAfter": ago}), [yes("alice"), yes("mallory"), no()]);
+    update(
+        "both",
+        json!({"issuedAfter": ago, "refusedClaims": {"sub": "mallory"}}),
+        [yes("alice"), no(), no()],
+    );
+
+    // A mistake lets nobody in again.
+    file.write(&settings_with(json!({"refusedClaims": {"sub": no_text()}})));
+    wait_for("refusal", || envoy.log().contains("configuration refused: refusedClaims.sub").then_some(()));
+    assert_eq!(users(&envoy), [yes("alice"), no(), no()]);
+    file.write(&settings_with(json!({})));
+    wait_for("end", || (users(&envoy) == [yes("alice"), yes("mallory"), yes("bob")]).then_some(()));
+}
+
+/// What YAML makes of the name `no`.
+fn no_text() -> Value {
+    json!([false])
+}
+
+/// Seconds since 1970 as a time of RFC 3339.
+fn humantime(seconds: u64) -> String {
+    let output = std::process::Command::new("date")
+        .args(["-u", "-d", &format!("@{seconds}"), "+%FT%TZ"])
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn the_log_level_follows_envoys_without_a_reload_and_reasons_have_numbers() {
+    let kinto = Kinto::behind_envoy();
+    let settings = settings_with(
+        json!({"leeway": 10, "maxLifetimeSeconds": 3600, "issuedAfter": "2026-01-01T00:00:00Z"}),
+    );
+    let envoy = Envoy::start(&config_of(kinto.port("kinto"), &[("kinto", as_struct(&settings))]));
+    let set = |level: &str| {
+        let path = format!("/logging?wasm={level}");
+        assert_eq!(http::post(envoy.admin, &path, &[], b"").status, 200);
+        // The filter asks for the level once a second.
+        std::thread::sleep(Duration::from_millis(1_500));
+    };
+    let ask = |claims: Value| http::get(envoy.port("kinto"), "/v1/", &[authorization(&rs256(&claims))]);
+    let expired = |ago: u64| json!({"sub": "secret-name", "iat": now() - 3000, "exp": now() - ago});
+    set("info");
+    ask(expired(77_000));
+    set("debug");
+    for (claims, line, about) in [
+        (expired(312), "unauthorized_user: expired: ", " s after exp, leeway 10"),
+        (
+            json!({"sub": "a", "iat": now(), "exp": now() + 4000}),
+            "lifetime_too_long: 4000",
+            " s from start to exp, maxLifetimeSeconds 3600",
+        ),
+        (
+            json!({"sub": "a", "iat": now() + 500, "exp": now() + 600}),
+            "issued_in_future: ",
+            " s before iat, leeway 10",
+        ),
+        (
+            json!({"sub": "a", "nbf": now() + 500, "exp": now() + 600}),
+            "not_yet_valid: ",
+            " s before nbf, leeway 10",
+        ),
+        (
+            json!({"sub": "a", "iat": 1_767_225_599, "exp": 1_767_225_600}),
+            "expired: ",
+            " s after exp, leeway 10",
+        ),
+        (json!({"sub": "a", "exp": now() + 600, "nbf": now()}), "issued_too_early", ""),
+    ] {
+        ask(claims);
+        let log = envoy.log();
+        let last = log.lines().rfind(|line| line.contains("wasm log")).unwrap();
+        assert!(last.contains(line) && last.contains(about), "{last}");
+    }
+    let log = envoy.log();
+    let number = |line: &str| {
+        let rest = log.split_once(line).unwrap().1;
+        rest.split_once(' ').unwrap().0.parse::<u64>().unwrap()
+    };
+    assert!((312..330).contains(&number("expired: ")), "{log}");
+    assert!((480..501).contains(&number("issued_in_future: ")), "{log}");
+    assert!(!log.contains("expired: 77"), "info: nothing of a single request\n{log}");
+    assert!(!log.contains("secret-name"), "{log}");
+    set("error");
+    let before = envoy.log().len();
+    ask(expired(312));
+    assert!(!envoy.log()[before..].contains("expired"), "{}", envoy.log());
+}
