@@ -258,35 +258,60 @@ fn public_keys(
     algorithms: &[Algorithm],
     host: Option<HostVerify>,
 ) -> Result<Vec<Key>, ConfigError> {
-    let text = match settings.take("public_key") {
-        Some(Value::String(text)) => text,
-        None => {
-            return Err(error(
-                "public_key",
-                "is missing",
-                "give the issuer's public key as PEM, or the shared secret for HS256, HS384 and HS512; or its key set, as jwks or remoteJwks",
-            ));
-        }
-        Some(_) => {
-            return Err(error(
-                "public_key",
-                "is not text",
-                "put it in quotes, or in a YAML block (public_key: |)",
-            ));
-        }
+    let (setting, text) = match settings.take("publicKeyEnv") {
+        Some(name) => ("publicKeyEnv", key_in_environment(&name)?),
+        None => ("public_key", public_key(settings)?),
     };
     let keys = algorithms.iter().map(|algorithm| {
-        let key =
-            pem::parse(&text, *algorithm).map_err(|fault| error("public_key", fault.what, fault.remedy))?;
+        let key = pem::parse(&text, *algorithm).map_err(|fault| error(setting, fault.what, fault.remedy))?;
         Key::new(None, *algorithm, &key, host).ok_or_else(|| {
             error(
-                "public_key",
+                setting,
                 format!("is damaged, or not a key for {algorithm:?}"),
                 "copy the whole PEM from the issuer again",
             )
         })
     });
     keys.collect()
+}
+
+fn public_key(settings: &mut Settings) -> Result<String, ConfigError> {
+    match settings.take("public_key") {
+        Some(Value::String(text)) => Ok(text),
+        None => Err(error(
+            "public_key",
+            "is missing",
+            "give the issuer's public key as PEM, or the shared secret for HS256, HS384 and HS512; or its key set, as jwks or remoteJwks",
+        )),
+        Some(_) => {
+            Err(error("public_key", "is not text", "put it in quotes, or in a YAML block (public_key: |)"))
+        }
+    }
+}
+
+/// The key in a variable of the environment that the host gives to the module.
+fn key_in_environment(name: &Value) -> Result<String, ConfigError> {
+    let fault = |fault: &str, remedy: &str| Err(error("publicKeyEnv", fault, remedy));
+    let is_name = |name: &&str| !name.is_empty() && !name.contains(['=', '\0']);
+    let Some(name) = name.as_str().filter(is_name) else {
+        return fault("is not the name of a variable", "write for example KINTO_JWT_SECRET");
+    };
+    let Ok(key) = std::env::var(name) else {
+        return fault(
+            "names a variable that the module does not have, or that is not UTF-8",
+            "give it to the module: environment_variables in Envoy's vm_config, vmConfig.env in Istio, env.hostKeys in \
+             Envoy Gateway",
+        );
+    };
+    // A secret that was written by echo ends with a line feed: no token would be valid.
+    match key.trim() {
+        "" => fault("names a variable that is empty", "write the key into the variable"),
+        trimmed if trimmed.len() != key.len() && !trimmed.contains("-----BEGIN") => fault(
+            "names a variable that begins or ends with white space",
+            "write the secret without it, for example with printf %s in the place of echo",
+        ),
+        _ => Ok(key),
+    }
 }
 
 /// Reads a JWK Set that is YAML or JSON text.

@@ -51,8 +51,9 @@ pub(crate) enum Topic {
 }
 
 /// All settings, in the order in which messages and the documentation list them.
-pub(crate) const SETTINGS: [(&str, Topic); 31] = [
+pub(crate) const SETTINGS: [(&str, Topic); 32] = [
     ("public_key", Topic::Key),
+    ("publicKeyEnv", Topic::Key),
     ("jwks", Topic::Key),
     ("remoteJwks", Topic::Key),
     ("algorithm", Topic::Policy),

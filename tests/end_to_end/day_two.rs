@@ -7,10 +7,10 @@ use tempfile::TempDir;
 
 use kit::http::{self, authorization};
 use kit::servers::{
-    Envoy, Kinto, as_struct, config_of, demo_config, manager, module, project, wait_for, wasm,
+    Envoy, Kinto, as_string, as_struct, config_of, demo_config, manager, module, project, wait_for, wasm,
 };
 use kit::table::settings_with;
-use kit::tokens::{now, rs256};
+use kit::tokens::{now, rs256, token};
 
 /// The plugin in a file of its own, as `envoy/settings/plugin-file.yaml` shows it.
 struct PluginFile {
@@ -176,4 +176,113 @@ fn the_log_level_follows_envoys_without_a_reload_and_reasons_have_numbers() {
     let before = envoy.log().len();
     ask(expired(312));
     assert!(!envoy.log()[before..].contains("expired"), "{}", envoy.log());
+}
+
+/// An environment for the module's VM: `environment_variables` of Envoy.
+fn with_environment(kinto: u16, variables: &Value, plugins: &[(&str, Value)]) -> Value {
+    let mut config = config_of(kinto, plugins);
+    for listener in config["static_resources"]["listeners"].as_array_mut().unwrap() {
+        wasm(listener)["vm_config"]["environment_variables"] = variables.clone();
+    }
+    config
+}
+
+#[test]
+fn a_key_comes_from_the_environment() {
+    let kinto = Kinto::behind_envoy();
+    let secret = kit::tokens::SECRET;
+    let hs = json!({"publicKeyEnv": "KINTO_JWT_SECRET", "algorithm": "HS256"});
+    let rs = json!({"publicKeyEnv": "KINTO_JWT_KEY"});
+    let both = json!({"auth_type": "JWT", "policies": [
+        {"name": "hs", "issuer": "hs", "publicKeyEnv": "KINTO_JWT_SECRET", "algorithm": "HS256"},
+        {"name": "rs", "publicKeyEnv": "KINTO_JWT_KEY"}]});
+    let plugins = [
+        ("hs", as_struct(&hs)),
+        ("istio", as_string(&hs.to_string())),
+        ("rs", as_struct(&rs)),
+        ("both", as_struct(&both)),
+    ];
+    let variables =
+        json!({"key_values": {"KINTO_JWT_SECRET": secret, "KINTO_JWT_KEY": kit::tokens::public_key("rsa")}});
+    let envoy = Envoy::start(&with_environment(kinto.port("kinto"), &variables, &plugins));
+    let claims = json!({"sub": "alice", "iss": "hs"});
+    for (name, token, user) in [
+        ("hs", token("HS256", secret, &claims), "alice"),
+        ("istio", token("HS256", secret, &claims), "alice"),
+        ("hs", rs256(&claims), "public"),
+        ("rs", rs256(&claims), "alice"),
+        ("rs", token("HS256", secret, &claims), "public"),
+        ("both", token("HS256", secret, &claims), "alice"),
+        ("both", rs256(&json!({"sub": "alice"})), "alice"),
+        ("both", rs256(&claims), "public"),
+    ] {
+        let answer = http::get(envoy.port(name), "/v1/", &[authorization(&token)]).user();
+        assert_eq!(answer, format!("kinto_jwt:{user}"), "{name}");
+    }
+    for page in ["/config_dump", "/stats", "/server_info"] {
+        let shown = String::from_utf8(http::get(envoy.admin, page, &[]).body).unwrap();
+        // Envoy shows what is in its own configuration: there the platform must use host_env_keys.
+        assert!(page == "/config_dump" || !shown.contains(secret), "{page}");
+    }
+    assert!(!envoy.log().contains(secret), "{}", envoy.log());
+}
+
+#[test]
+fn a_new_secret_in_the_environment_is_used_at_once() {
+    let kinto = Kinto::behind_envoy();
+    let settings = json!({"publicKeyEnv": "KINTO_JWT_SECRET", "algorithm": "HS256"});
+    let (old, new) = ("0123456789abcdef-old-0123456789abcdef", "0123456789abcdef-new-0123456789abcdef");
+    let mut file = PluginFile::new(&settings);
+    let write = |file: &mut PluginFile, secret: &str| {
+        let vm = file.content.pointer_mut("/resources/0/typed_config/config/vm_config").unwrap();
+        vm["environment_variables"] = json!({"key_values": {"KINTO_JWT_SECRET": secret}});
+        file.write(&settings);
+    };
+    write(&mut file, old);
+    let envoy = file.envoy(kinto.port("kinto"), &["--concurrency", "2"]);
+    let users = || [old, new].map(|secret| user(&envoy, &token("HS256", secret, &json!({"sub": "alice"}))));
+    assert_eq!(users(), ["kinto_jwt:alice", "kinto_jwt:public"]);
+    write(&mut file, new);
+    wait_for("new secret", || (users() == ["kinto_jwt:public", "kinto_jwt:alice"]).then_some(()));
+}
+
+#[test]
+fn a_key_that_is_not_in_the_environment_is_refused_at_load() {
+    for (value, name, words) in [
+        (json!({}), json!("KINTO_JWT_SECRET"), "publicKeyEnv names a variable that the module does not have"),
+        (
+            json!({"KINTO_JWT_SECRET": ""}),
+            json!("KINTO_JWT_SECRET"),
+            "publicKeyEnv names a variable that is empty",
+        ),
+        (
+            json!({"KINTO_JWT_SECRET": " \n"}),
+            json!("KINTO_JWT_SECRET"),
+            "publicKeyEnv names a variable that is empty",
+        ),
+        (
+            json!({"KINTO_JWT_SECRET": "0123456789abcdef0123456789abcdef\n"}),
+            json!("KINTO_JWT_SECRET"),
+            "begins or ends with white space; write the secret without it",
+        ),
+        (
+            json!({"KINTO_JWT_SECRET": "short"}),
+            json!("KINTO_JWT_SECRET"),
+            "publicKeyEnv is a secret of 5 bytes",
+        ),
+        (
+            json!({"KINTO_JWT_SECRET": kit::tokens::public_key("rsa")}),
+            json!("KINTO_JWT_SECRET"),
+            "publicKeyEnv is a PEM",
+        ),
+        (json!({}), json!("A=B"), "publicKeyEnv is not the name of a variable"),
+        (json!({}), json!(7), "publicKeyEnv is not the name of a variable"),
+    ] {
+        let settings = json!({"publicKeyEnv": name, "algorithm": "HS256"});
+        let config = with_environment(1, &json!({"key_values": value}), &[("kinto", as_struct(&settings))]);
+        let log = Envoy::try_start(&config, &["--concurrency", "1"]).err().expect(words);
+        let line = log.lines().find(|line| line.contains("configuration refused: ")).expect(&log);
+        assert!(line.contains(words), "{words}: {line}");
+        assert!(!log.contains("0123456789abcdef"), "{log}");
+    }
 }
