@@ -11,4 +11,5 @@ mod counts;
 mod dashboard;
 mod prometheus;
 mod promql;
+mod relabel;
 mod stack;

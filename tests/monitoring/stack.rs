@@ -16,8 +16,8 @@ pub(crate) const ROUNDS: u32 = 2;
 pub(crate) struct Stack {
     pub(crate) prometheus: Prometheus,
     pub(crate) envoy: Envoy,
-    _issuer: Issuer,
-    _kinto: Kinto,
+    pub(crate) issuer: Issuer,
+    pub(crate) kinto: Kinto,
 }
 
 /// One for all tests that run at the same time; it ends with the last of them.
@@ -64,12 +64,12 @@ impl Stack {
                 f64::from(round * DECISIONS.iter().map(|(.., count)| count).sum::<u32>()),
             );
         }
-        Self { prometheus, envoy, _issuer: issuer, _kinto: kinto }
+        Self { prometheus, envoy, issuer, kinto }
     }
 }
 
 /// The example, and beside it a listener for two issuers, one of which has no keys.
-fn config(kinto: u16, issuer: u16) -> Value {
+pub(crate) fn config(kinto: u16, issuer: u16) -> Value {
     let mut config = demo_config(kinto);
     let policy = |name: &str, path: &str| {
         let uri = format!("http://issuer.test/{path}");
@@ -117,7 +117,7 @@ pub(crate) const EVENTS: [(&str, Option<&str>, u32); 3] = [
 ];
 
 /// A round of requests. Its tokens are the same each time, so that the cache has something to find.
-struct Requests {
+pub(crate) struct Requests {
     example: u16,
     issuers: u16,
     alice: Headers,
@@ -130,7 +130,7 @@ struct Requests {
 }
 
 impl Requests {
-    fn new(envoy: &Envoy) -> Self {
+    pub(crate) fn new(envoy: &Envoy) -> Self {
         let claims = |user: &str, exp: u64| json!({"sub": user, "exp": exp});
         let later = now() + 3600;
         let example = |key, exp| vec![authorization(&token("RS256", key, &claims("alice", exp)))];
@@ -152,7 +152,7 @@ impl Requests {
         }
     }
 
-    fn send(&mut self) {
+    pub(crate) fn send(&mut self) {
         let get = |port: u16, headers: &[(String, Vec<u8>)], user: &str, times: u32| {
             for _ in 0..times {
                 assert_eq!(http::get(port, "/v1/", headers).user(), user);
