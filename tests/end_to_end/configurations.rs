@@ -108,7 +108,11 @@ fn the_example_settings_are_accepted_by_envoy() {
     };
     let names = ["rotating-keys", "several-issuers", "web-page"];
     let files = std::fs::read_dir(project("envoy/settings")).unwrap().count();
-    assert_eq!(files, names.len() + 2, "and issuer-cluster.yaml, and plugin-file.yaml, which day_two loads");
+    assert_eq!(
+        files,
+        names.len() + 3,
+        "and issuer-cluster.yaml, and two that day_two and other_filters load"
+    );
     let plugins: Vec<_> = names.iter().map(|name| (*name, as_struct(&read(name)))).collect();
     let mut config = config_of(1, &plugins);
     config["static_resources"]["clusters"].as_array_mut().unwrap().push(read("issuer-cluster"));

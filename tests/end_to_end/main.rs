@@ -17,6 +17,7 @@ mod documentation;
 mod failing_host;
 mod hostile;
 mod issuer;
+mod other_filters;
 mod peers;
 mod promise;
 mod rewriting;
