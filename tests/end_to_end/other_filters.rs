@@ -17,9 +17,9 @@ fn envoy(kinto: u16, names: &[&str], settings: Value) -> Envoy {
     manager["access_log"] = example["access_log"].clone();
     let filters = manager["http_filters"].as_array_mut().unwrap();
     for (place, name) in (1..).zip(names) {
-        let filter = example["http_filters"].as_array().unwrap().iter();
-        let filter = filter.filter(|filter| filter["name"].as_str().unwrap().ends_with(name));
-        let mut filter = filter.cloned().next().unwrap();
+        let mut all = example["http_filters"].as_array().unwrap().iter();
+        let filter = all.find(|filter| filter["name"].as_str().unwrap().ends_with(name));
+        let mut filter = filter.unwrap().clone();
         // A test takes longer than a second.
         if let Some(bucket) = filter.pointer_mut("/typed_config/descriptors/0/token_bucket") {
             bucket["fill_interval"] = json!("600s");
