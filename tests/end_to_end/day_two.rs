@@ -2,58 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-use tempfile::TempDir;
-
+use crate::plugin_file::PluginFile;
 use kit::http::{self, authorization};
-use kit::servers::{
-    Envoy, Kinto, as_string, as_struct, config_of, demo_config, manager, module, project, wait_for, wasm,
-};
+use kit::servers::{Envoy, Kinto, as_string, as_struct, config_of, wait_for, wasm};
 use kit::table::settings_with;
 use kit::tokens::{now, rs256, token};
-
-/// The plugin in a file of its own, as `envoy/settings/plugin-file.yaml` shows it.
-struct PluginFile {
-    dir: TempDir,
-    content: Value,
-}
-
-impl PluginFile {
-    const NAME: &str = "plugin-file.yaml";
-
-    fn new(settings: &Value) -> Self {
-        let text = std::fs::read_to_string(project("envoy/settings/plugin-file.yaml")).unwrap();
-        let mut content: Value = serde_yaml_ng::from_str(&text).unwrap();
-        let code = content.pointer_mut("/resources/0/typed_config/config/vm_config/code/local/filename");
-        *code.unwrap() = json!(module());
-        let mut file = Self { dir: TempDir::new().unwrap(), content };
-        file.write(settings);
-        file
-    }
-
-    /// Puts a new version of the file in the place of the old one, by a rename.
-    fn write(&mut self, settings: &Value) {
-        self.content["resources"][0]["typed_config"]["config"]["configuration"]["value"] = settings.clone();
-        let new = self.dir.path().join("new");
-        std::fs::write(&new, self.content.to_string()).unwrap();
-        std::fs::rename(new, self.dir.path().join(Self::NAME)).unwrap();
-    }
-
-    /// The example, with the filter as the comment in `plugin-file.yaml` says.
-    fn envoy(&self, kinto: u16, options: &[&str]) -> Envoy {
-        let text = std::fs::read_to_string(project("envoy/settings/plugin-file.yaml")).unwrap();
-        let comment =
-            text.lines().filter_map(|line| line.strip_prefix("#   ")).collect::<Vec<_>>().join("\n");
-        let filter: Value = serde_yaml_ng::from_str(&comment).unwrap();
-        let mut config = demo_config(kinto);
-        let listener = &mut config["static_resources"]["listeners"][0];
-        manager(listener)["http_filters"][0] = filter[0].clone();
-        let path = "/http_filters/0/config_discovery/config_source/path_config_source/path";
-        *manager(listener).pointer_mut(path).unwrap() = json!(self.dir.path().join(Self::NAME));
-        config["node"] = json!({"id": "kinto", "cluster": "kinto"});
-        Envoy::start_with(&config, options)
-    }
-}
+use serde_json::{Value, json};
 
 fn user(envoy: &Envoy, token: &str) -> String {
     // On new connections, so that each worker is asked.

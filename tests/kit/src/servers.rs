@@ -222,7 +222,9 @@ impl Envoy {
             }
             let text = std::fs::read_to_string(&address).ok()?;
             let admin: u16 = text.rsplit(':').next()?.parse().ok()?;
-            let ready = http::exchange(admin, &http::bytes("GET", b"/ready", &[], b""));
+            // An Envoy that refuses its configuration may have gone meanwhile.
+            let stream = TcpStream::connect(("127.0.0.1", admin)).ok()?;
+            let ready = http::exchange_on(stream, &http::bytes("GET", b"/ready", &[], b""));
             (ready?.status == 200).then_some(Some(admin))
         });
         let Some(admin) = admin else { return Err(std::fs::read_to_string(&log).unwrap()) };
