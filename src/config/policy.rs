@@ -1,6 +1,5 @@
 //! The settings of a policy: where its tokens are, what proves them, what they must say.
 
-use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
 use crate::config::header::own_header;
@@ -9,7 +8,7 @@ use crate::config::remote_jwks::remote_jwks;
 use crate::config::settings::{ConfigError, Settings, Topic, about, error};
 use crate::gate::policy::{Policy, PolicyIndex, Verification};
 use crate::json;
-use crate::keys::algorithm::{ALGORITHMS, names};
+use crate::keys::algorithm::{ALGORITHMS, Algorithm, names};
 use crate::keys::boringssl::HostVerify;
 use crate::keys::jwks::{self, Origin};
 use crate::keys::key::{Choice, Key, Keys};
@@ -234,7 +233,7 @@ fn algorithms(settings: &mut Settings) -> Result<Vec<Algorithm>, ConfigError> {
             ));
         };
         if found.contains(&algorithm) {
-            return Err(error("algorithm", format!("has {name} twice"), "write each algorithm once"));
+            return Err(error("algorithm", format!("has {algorithm:?} twice"), "write each algorithm once"));
         }
         found.push(algorithm);
     }
@@ -263,14 +262,8 @@ fn public_keys(
         None => ("public_key", public_key(settings)?),
     };
     let keys = algorithms.iter().map(|algorithm| {
-        let key = pem::parse(&text, *algorithm).map_err(|fault| error(setting, fault.what, fault.remedy))?;
-        Key::new(None, *algorithm, &key, host).ok_or_else(|| {
-            error(
-                setting,
-                format!("is damaged, or not a key for {algorithm:?}"),
-                "copy the whole PEM from the issuer again",
-            )
-        })
+        let key = pem::parse(&text, *algorithm).and_then(|key| Key::new(None, *algorithm, &key, host));
+        key.map_err(|fault| error(setting, fault.what, fault.remedy))
     });
     keys.collect()
 }

@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use jsonwebtoken::Algorithm;
 use serde_json::Value;
 
 use crate::counters::Counters;
+use crate::keys::algorithm::Algorithm;
 use crate::keys::boringssl::HostVerify;
 use crate::keys::fault::Fault;
 use crate::keys::jwks::{self, Origin};

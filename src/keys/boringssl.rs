@@ -3,9 +3,10 @@
 //! Source: `source/extensions/common/wasm/foreign.cc` and `source/extensions/common/wasm/ext/verify_signature.proto` in
 //! Envoy. The function verifies RSASSA-PKCS1-v1_5, and ECDSA with signatures in DER; not RSASSA-PSS and not Ed25519.
 
-use jsonwebtoken::Algorithm;
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
+
+use crate::keys::algorithm::Algorithm;
 
 /// A call of the host's `verify_signature` with encoded arguments. It returns the encoded result; `None` if there is no
 /// such function, or if the function cannot read the arguments.
@@ -25,6 +26,7 @@ enum Form {
     AsItIs,
     P256,
     P384,
+    P521,
 }
 
 /// The first fields of Envoy's `VerifySignatureArguments`. The fields `signature` (3) and `text` (4) are written by
@@ -69,6 +71,10 @@ impl HostKey {
                 Ok(signature) => self.call(message, signature.to_der().as_bytes()),
                 Err(_) => Some(false),
             },
+            Form::P521 => match p521::ecdsa::Signature::from_slice(signature) {
+                Ok(signature) => self.call(message, signature.to_der().as_bytes()),
+                Err(_) => Some(false),
+            },
         }
     }
 
@@ -95,6 +101,7 @@ fn hash_and_form(algorithm: Algorithm) -> Option<(&'static str, Form)> {
         Algorithm::RS512 => ("sha512", Form::AsItIs),
         Algorithm::ES256 => ("sha256", Form::P256),
         Algorithm::ES384 => ("sha384", Form::P384),
+        Algorithm::ES512 => ("sha512", Form::P521),
         _ => return None,
     })
 }

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::DecodingKey;
 use rsa::pkcs1::{RsaPublicKey, UintRef};
 use serde_json::{Map, Value};
 use spki::der::Encode;
 
-use crate::keys::algorithm::names;
+use crate::keys::algorithm::{Algorithm, names};
 use crate::keys::boringssl::HostVerify;
 use crate::keys::fault::Fault;
 use crate::keys::key::Key;
@@ -124,7 +124,7 @@ fn parse_key(
     let (mut keys, mut fault) = (Vec::new(), None);
     for algorithm in algorithms.iter().filter(fits) {
         let key = kind.to_key(jwk, *algorithm);
-        match key.and_then(|key| Key::new(kid, *algorithm, &key, host).ok_or(DAMAGED)) {
+        match key.and_then(|key| Ok(Key::new(kid, *algorithm, &key, host)?)) {
             Ok(key) => keys.push(key),
             Err(unusable) => fault = Some(unusable),
         }
@@ -142,6 +142,7 @@ enum Kind {
     Rsa,
     P256,
     P384,
+    P521,
     Ed25519,
     Secret,
 }
@@ -153,23 +154,24 @@ impl Kind {
             (Some("RSA"), _) => Ok(Self::Rsa),
             (Some("EC"), Some("P-256")) => Ok(Self::P256),
             (Some("EC"), Some("P-384")) => Ok(Self::P384),
+            (Some("EC"), Some("P-521")) => Ok(Self::P521),
             (Some("OKP"), Some("Ed25519")) => Ok(Self::Ed25519),
             (Some("oct"), _) => Ok(Self::Secret),
             (Some("EC" | "OKP"), _) => {
-                Err(Unusable::new("is on a curve other than P-256, P-384 and Ed25519"))
+                Err(Unusable::new("is on a curve other than P-256, P-384, P-521 and Ed25519"))
             }
             _ => Err(Unusable::new("is of an unknown kty")),
         }
     }
 
     fn verifies(self, algorithm: Algorithm) -> bool {
-        use Algorithm::{ES256, ES384, EdDSA, HS256, HS384, HS512, PS256, PS384, PS512, RS256, RS384, RS512};
         match self {
-            Self::Rsa => matches!(algorithm, RS256 | RS384 | RS512 | PS256 | PS384 | PS512),
-            Self::P256 => algorithm == ES256,
-            Self::P384 => algorithm == ES384,
-            Self::Ed25519 => algorithm == EdDSA,
-            Self::Secret => matches!(algorithm, HS256 | HS384 | HS512),
+            Self::Rsa => algorithm.is_rsa(),
+            Self::P256 => algorithm == Algorithm::ES256,
+            Self::P384 => algorithm == Algorithm::ES384,
+            Self::P521 => algorithm == Algorithm::ES512,
+            Self::Ed25519 => algorithm == Algorithm::EdDSA,
+            Self::Secret => algorithm.is_hmac(),
         }
     }
 
@@ -193,7 +195,7 @@ impl Kind {
                 let der = key.to_der().map_err(|_| DAMAGED)?;
                 Ok(pem::parse_rsa(&der, algorithm)?)
             }
-            Self::P256 | Self::P384 => {
+            Self::P256 | Self::P384 | Self::P521 => {
                 // SEC 1 section 2.3.3, uncompressed.
                 Ok(DecodingKey::from_ec_der(&[vec![4], octets("x")?, octets("y")?].concat()))
             }

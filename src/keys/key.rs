@@ -1,9 +1,11 @@
 //! Keys, and the only way from a token to its claims: a verified signature.
 
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::DecodingKey;
 
 use crate::counters::{By, Counters};
+use crate::keys::algorithm::Algorithm;
 use crate::keys::boringssl::{HostKey, HostVerify, can_verify};
+use crate::keys::fault::Fault;
 use crate::keys::verify::ModuleKey;
 use crate::rejection::Rejection;
 use crate::token::claims::Claims;
@@ -23,16 +25,31 @@ pub(crate) struct Key {
 impl Key {
     /// Prepares a key for verification by the host, if the host can, and by the module.
     ///
-    /// Returns `None` if the bytes of `key` are not a key for the algorithm.
+    /// # Errors
+    /// The bytes of `key` are not a key for the algorithm, or only a host could verify it and this one cannot.
     pub(crate) fn new(
         kid: Option<&str>,
         algorithm: Algorithm,
         key: &DecodingKey,
         host: Option<HostVerify>,
-    ) -> Option<Self> {
-        let module = ModuleKey::parse(algorithm, key.try_get_as_bytes().ok()?)?;
+    ) -> Result<Self, Fault> {
+        let bytes = key.try_get_as_bytes().ok();
+        let module = bytes.and_then(|bytes| ModuleKey::parse(algorithm, bytes)).ok_or_else(|| {
+            Fault::new(
+                format!("is damaged, or not a key for {algorithm:?}"),
+                "copy the whole PEM from the issuer again",
+            )
+        })?;
         let host = host.and_then(|verify| HostKey::prepare(verify, algorithm, &module.to_spki_der()?));
-        Some(Self { kid: kid.map(str::to_owned), algorithm, module, host })
+        if host.is_none() && !module.can_verify() {
+            return Err(Fault::new(
+                format!(
+                    "is for {algorithm:?}, which only Envoy's verify_signature verifies, and it is not here"
+                ),
+                "run the filter in Envoy, or let the issuer sign with ES256 or ES384",
+            ));
+        }
+        Ok(Self { kid: kid.map(str::to_owned), algorithm, module, host })
     }
 
     /// Whether this key made the signature of the message.

@@ -1,10 +1,11 @@
 //! From the setting `public_key` to a key, or to words that say what it is instead.
 
-use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
+use jsonwebtoken::DecodingKey;
 use serde::de::IgnoredAny;
 use spki::der::Decode;
 use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
+use crate::keys::algorithm::Algorithm;
 use crate::keys::fault::Fault;
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -12,6 +13,7 @@ const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
 /// Bits of the smallest RSA modulus (RFC 7518 section 3.3), and of the largest: a larger one costs too much time.
@@ -22,11 +24,7 @@ const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// # Errors
 /// It is not such a key.
 pub(crate) fn parse(text: &str, algorithm: Algorithm) -> Result<DecodingKey, Fault> {
-    if algorithm.family() == AlgorithmFamily::Hmac {
-        parse_secret(text.as_bytes(), algorithm)
-    } else {
-        parse_pem(text, algorithm)
-    }
+    if algorithm.is_hmac() { parse_secret(text.as_bytes(), algorithm) } else { parse_pem(text, algorithm) }
 }
 
 /// Reads a secret, which must be as long as the hash or longer (RFC 7518 section 3.2).
@@ -129,7 +127,10 @@ fn parse_spki(der: &[u8], algorithm: Algorithm) -> Result<DecodingKey, Fault> {
         EC if curve() == Some(P384) => {
             ("an EC key on P-384, which is for ES384", algorithm == Algorithm::ES384)
         }
-        EC => ("an EC key on a curve other than P-256 and P-384", false),
+        EC if curve() == Some(P521) => {
+            ("an EC key on P-521, which is for ES512", algorithm == Algorithm::ES512)
+        }
+        EC => ("an EC key on a curve other than P-256, P-384 and P-521", false),
         ED25519 => ("an Ed25519 key, which is for EdDSA", algorithm == Algorithm::EdDSA),
         RSA_PSS => ("an RSA key that is marked for PSS only, which few libraries read", false),
         _ => ("a key of an unknown kind", false),
@@ -151,7 +152,7 @@ fn parse_spki(der: &[u8], algorithm: Algorithm) -> Result<DecodingKey, Fault> {
 /// It is not such a key, or its size is not in [`RSA_BITS`].
 pub(crate) fn parse_rsa(der: &[u8], algorithm: Algorithm) -> Result<DecodingKey, Fault> {
     let key = rsa::pkcs1::RsaPublicKeyRef::from_der(der).map_err(|_| not_a_key())?;
-    if algorithm.family() != AlgorithmFamily::Rsa {
+    if !algorithm.is_rsa() {
         return Err(wrong_kind(
             "an RSA key, which is for RS256, RS384, RS512, PS256, PS384, PS512",
             algorithm,

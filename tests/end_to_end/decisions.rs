@@ -21,7 +21,15 @@ fn the_table_holds_natively() {
     for host in [None, Some(host)] {
         let (mut count, mut wrong) = (0, Vec::new());
         for policy in policies(NOW) {
-            let config = parse_config(policy.settings.to_string().as_bytes(), host).unwrap();
+            let config = parse_config(policy.settings.to_string().as_bytes(), host);
+            if host.is_none() && policy.settings["algorithm"].to_string().contains("ES512") {
+                // In a set, a key that nothing verifies is left out; alone, it is refused.
+                let refusal = config.err().map(|error| error.to_string());
+                let is_named = refusal.as_ref().is_some_and(|text| text.contains("which only Envoy's"));
+                assert_eq!(is_named, policy.settings["algorithm"] == "ES512", "{}: {refusal:?}", policy.name);
+                continue;
+            }
+            let config = config.unwrap();
             let gate = Gate::new(config);
             for case in policy.cases.iter().chain(&policy.cases) {
                 let (outcome, result) = decide(&gate, case, NOW);
@@ -122,7 +130,7 @@ fn kinto_jwt(policy: &Policy) -> Value {
 }
 
 /// Differences by which the filter admits a user that `kinto_jwt` did not, each asked for and said so.
-const WIDER: [&str; 4] = ["scheme-case", "authorization-case", "pointer", "algorithm-list"];
+const WIDER: [&str; 5] = ["scheme-case", "authorization-case", "pointer", "algorithm-list", "ed25519"];
 
 #[test]
 fn kinto_jwt_answers_the_same_but_for_the_listed_differences() {

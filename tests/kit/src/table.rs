@@ -6,6 +6,7 @@
 
 mod claims;
 mod failures;
+mod key_forms;
 mod key_sets;
 mod kinto_jwt;
 mod places;
@@ -180,6 +181,7 @@ fn add_policy(policies: &mut Vec<Policy>, name: &'static str, settings: Value, f
 pub fn policies(now: u64) -> Vec<Policy> {
     let mut policies = kinto_jwt::policies(now);
     key_sets::key_sets(&mut policies, now);
+    key_forms::curves(&mut policies, now);
     rules::rules(&mut policies, now);
     several_policies::several(&mut policies, now);
     several_policies::defaults(&mut policies, now);

@@ -4,6 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use p521::ecdsa::{Signature, signature::Signer};
+use p521::pkcs8::DecodePrivateKey;
 use ring::rand::SystemRandom;
 use ring::signature::{self, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
 use ring::{hmac, signature::KeyPair};
@@ -53,7 +55,7 @@ pub fn jwk(kid: &str, name: &str) -> Value {
     match name {
         "p256" | "p256-other" => ec("P-256", 32),
         "p384" => ec("P-384", 48),
-        "p521" => ec("P-521", 66),
+        "p521" | "p521-other" => ec("P-521", 66),
         "ed25519" => json!({"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": b64(tail(32))}),
         _ => {
             let info = SubjectPublicKeyInfoRef::from_der(&spki).unwrap();
@@ -61,6 +63,10 @@ pub fn jwk(kid: &str, name: &str) -> Value {
             json!({"kty": "RSA", "kid": kid, "n": b64(key.modulus.as_bytes()), "e": b64(key.public_exponent.as_bytes())})
         }
     }
+}
+
+fn p521_key(name: &str) -> p521::ecdsa::SigningKey {
+    p521::SecretKey::from_pkcs8_der(&private_key(name)).unwrap().into()
 }
 
 /// Signs with the private key of this name, or with these bytes as the secret of an HS* algorithm.
@@ -86,8 +92,9 @@ pub fn sign(alg: &str, key: &str, message: &[u8]) -> Vec<u8> {
         "PS512" => rsa(&signature::RSA_PSS_SHA512),
         "ES256" => ecdsa(&signature::ECDSA_P256_SHA256_FIXED_SIGNING),
         "ES384" => ecdsa(&signature::ECDSA_P384_SHA384_FIXED_SIGNING),
+        "ES512" => Signer::<Signature>::sign(&p521_key(key), message).to_bytes().to_vec(),
         "ES256-DER" => ecdsa(&signature::ECDSA_P256_SHA256_ASN1_SIGNING),
-        "EdDSA" => {
+        "EdDSA" | "Ed25519" => {
             let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&private_key(key)).unwrap();
             assert_eq!(pair.public_key().as_ref().len(), 32);
             pair.sign(message).as_ref().to_vec()

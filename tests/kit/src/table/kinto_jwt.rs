@@ -217,6 +217,7 @@ pub(super) fn policies(now: u64) -> Vec<Policy> {
         ("PS512", "rsa"),
         ("ES256", "p256"),
         ("ES384", "p384"),
+        ("ES512", "p521"),
         ("EdDSA", "ed25519"),
     ] {
         let name = if key == "rsa-4096" { "RS256 of 4096 bits" } else { alg };

@@ -153,6 +153,7 @@ pub(super) fn algorithm(list: &mut List, alg: &str, key: &str, good: &Value) {
     }
     let other = match alg {
         "ES256" => "p256-other",
+        "ES512" => "p521-other",
         "ES384" | "EdDSA" => "",
         _ => "rsa-other",
     };
@@ -161,11 +162,15 @@ pub(super) fn algorithm(list: &mut List, alg: &str, key: &str, good: &Value) {
     }
     let signed = token(alg, key, good);
     let (input, signature) = signed.rsplit_once('.').unwrap();
-    for zeros in [0, 32, 64, 96, 256] {
+    for zeros in [0, 32, 64, 96, 132, 256] {
         list.token(&format!("{zeros} zeros"), &format!("{input}.{}", b64(vec![0; zeros])), Err(BadSignature));
     }
     let longer = [URL_SAFE_NO_PAD.decode(signature).unwrap(), vec![0]].concat();
     list.token("a byte more", &format!("{input}.{}", b64(longer)), Err(BadSignature));
+    if alg == "EdDSA" {
+        let header = r#"{"typ":"JWT","alg":"Ed25519"}"#;
+        list.token("alg Ed25519", &jws(alg, key, header, good.to_string()), Ok("alice")).differs("ed25519");
+    }
     if alg == "ES256" {
         let der = sign("ES256-DER", key, input.as_bytes());
         list.token("DER signature", &format!("{input}.{}", b64(der)), Err(BadSignature));
