@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::DecodingKey;
 use rsa::pkcs1::{RsaPublicKey, UintRef};
 use serde_json::{Map, Value};
@@ -111,19 +111,25 @@ fn parse_key(
     if jwk.contains_key("d") {
         return Err(Unusable::new("is a private key, which must never leave the token issuer"));
     }
-    let kind = Kind::parse(jwk)?;
-    if kind == Kind::Secret && origin == Origin::Remote {
+    let certificate = certificate(jwk)?;
+    let kinds = Kind::named_by(jwk, certificate.is_some())?;
+    if kinds.contains(&Kind::Secret) && origin == Origin::Remote {
         return Err(Unusable::new("is a shared secret, and this set is public"));
     }
     let alg = text("alg")?;
     let kid = text("kid")?;
     let fits = |algorithm: &&Algorithm| {
-        kind.verifies(**algorithm) && alg.is_none_or(|alg| alg.parse() == Ok(**algorithm))
+        kinds.iter().any(|kind| kind.verifies(**algorithm))
+            && alg.is_none_or(|alg| alg.parse() == Ok(**algorithm))
     };
     // A secret may be long enough for one algorithm and too short for another.
     let (mut keys, mut fault) = (Vec::new(), None);
     for algorithm in algorithms.iter().filter(fits) {
-        let key = kind.to_key(jwk, *algorithm);
+        let key = match (&certificate, kinds.as_slice()) {
+            (Some(certificate), _) => pem::parse_certificate(certificate, *algorithm).map_err(Unusable::from),
+            (None, [kind, ..]) => kind.to_key(jwk, *algorithm),
+            (None, []) => Err(DAMAGED),
+        };
         match key.and_then(|key| Ok(Key::new(kid, *algorithm, &key, host)?)) {
             Ok(key) => keys.push(key),
             Err(unusable) => fault = Some(unusable),
@@ -136,6 +142,20 @@ fn parse_key(
     Ok(keys)
 }
 
+/// The certificate in which the key is (RFC 7517 section 4.7), in DER; `None` if the key is in members of its own. Those
+/// count where there are both: then `x5c` is not read.
+fn certificate(jwk: &Map<String, Value>) -> Result<Option<Vec<u8>>, Unusable> {
+    let Some(x5c) = jwk.get("x5c").filter(|_| !KEY_MEMBERS.iter().any(|name| jwk.contains_key(*name))) else {
+        return Ok(None);
+    };
+    // The first one has the key; the others vouch for it, which is not asked for.
+    let first = x5c.get(0).and_then(Value::as_str).and_then(|text| STANDARD.decode(text).ok());
+    first.map(Some).ok_or(Unusable::new("has an x5c that is not a list of certificates in base64"))
+}
+
+/// Members that hold a key (RFC 7518 section 6, RFC 8037 section 2).
+const KEY_MEMBERS: [&str; 5] = ["n", "e", "x", "y", "k"];
+
 /// The kinds of keys that verify signatures (RFC 7518 section 6.1, RFC 8037 section 2).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -147,21 +167,31 @@ enum Kind {
     Secret,
 }
 
+/// Each kind, with the `kty` and the `crv` that name it.
+const KINDS: [(Kind, &str, Option<&str>); 6] = [
+    (Kind::Rsa, "RSA", None),
+    (Kind::P256, "EC", Some("P-256")),
+    (Kind::P384, "EC", Some("P-384")),
+    (Kind::P521, "EC", Some("P-521")),
+    (Kind::Ed25519, "OKP", Some("Ed25519")),
+    (Kind::Secret, "oct", None),
+];
+
 impl Kind {
-    fn parse(jwk: &Map<String, Value>) -> Result<Self, Unusable> {
+    /// The kinds that `kty` and `crv` name. It is one, except where a certificate says the curve and no `crv` does.
+    fn named_by(jwk: &Map<String, Value>, is_certified: bool) -> Result<Vec<Self>, Unusable> {
         let text = |name| jwk.get(name).and_then(Value::as_str);
-        match (text("kty"), text("crv")) {
-            (Some("RSA"), _) => Ok(Self::Rsa),
-            (Some("EC"), Some("P-256")) => Ok(Self::P256),
-            (Some("EC"), Some("P-384")) => Ok(Self::P384),
-            (Some("EC"), Some("P-521")) => Ok(Self::P521),
-            (Some("OKP"), Some("Ed25519")) => Ok(Self::Ed25519),
-            (Some("oct"), _) => Ok(Self::Secret),
-            (Some("EC" | "OKP"), _) => {
-                Err(Unusable::new("is on a curve other than P-256, P-384, P-521 and Ed25519"))
-            }
-            _ => Err(Unusable::new("is of an unknown kty")),
+        let (kty, crv) = (text("kty"), text("crv"));
+        if !KINDS.iter().any(|(_, name, _)| Some(*name) == kty) {
+            return Err(Unusable::new("is of an unknown kty"));
         }
+        let fits = |curve: Option<&str>| curve.is_none() || curve == crv || (crv.is_none() && is_certified);
+        let kinds = KINDS.iter().filter(|(_, name, curve)| Some(*name) == kty && fits(*curve));
+        let kinds: Vec<Self> = kinds.map(|(kind, ..)| *kind).collect();
+        if kinds.is_empty() {
+            return Err(Unusable::new("is on a curve other than P-256, P-384, P-521 and Ed25519"));
+        }
+        Ok(kinds)
     }
 
     fn verifies(self, algorithm: Algorithm) -> bool {

@@ -111,10 +111,16 @@ impl Keys {
             key.verifies(token.signing_input(), token.signature())
         };
         if self.candidates(token.kid(), algorithm)?.any(signed_by) {
-            Claims::parse(token.payload())
-        } else {
-            Err(Rejection::BadSignature)
+            return Claims::parse(token.payload());
         }
+        // With a `kid` and without one that fits it, the key is another one, which the issuer may have published since.
+        let is_named = self.names_keys() || token.kid().is_none() || self.choice == Choice::Only;
+        Err(if is_named { Rejection::BadSignature } else { Rejection::KidUnknown })
+    }
+
+    /// Whether any of the keys has a `kid`.
+    fn names_keys(&self) -> bool {
+        self.keys.iter().any(|key| key.kid.is_some())
     }
 
     /// The keys that may have signed a token: by `kid`, then by `alg` (RFC 7517 sections 4.4 and 4.5).
@@ -123,15 +129,17 @@ impl Keys {
         kid: Option<&'k str>,
         algorithm: Algorithm,
     ) -> Result<impl Iterator<Item = &'k Key>, Rejection> {
-        let kid = kid.filter(|_| self.choice == Choice::ByKid);
-        let named = move |key: &&Key| kid.is_none() || key.kid.as_deref() == kid;
+        // A set whose keys have no `kid` has one key for an algorithm, or none can be chosen.
+        let by_kid = kid.filter(|_| self.choice == Choice::ByKid && self.names_keys());
+        let named = move |key: &&Key| by_kid.is_none() || key.kid.as_deref() == by_kid;
         if !self.keys.iter().any(|key| named(&key)) {
             return Err(Rejection::KidUnknown);
         }
         let fitting = self.keys.iter().filter(named).filter(move |key| key.algorithm == algorithm);
-        match (fitting.clone().count(), kid) {
+        match (fitting.clone().count(), by_kid) {
             (0, _) => Err(Rejection::AlgNotAllowed),
-            // To try each key would cost a signature check for each key of the set, for every token without kid.
+            // To try each key would cost a signature check for each key of the set, for every such token.
+            (2.., None) if kid.is_some() => Err(Rejection::KidUnknown),
             (2.., None) => Err(Rejection::KidMissing),
             _ => Ok(fitting),
         }

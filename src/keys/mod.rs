@@ -5,7 +5,8 @@
 //! | `algorithm.rs` | the algorithms and their names |
 //! | `key.rs` | one key, and the keys of a policy: which one may have signed a token, and whether it did |
 //! | `verify.rs`, `boringssl.rs` | verification in the module, and by Envoy's BoringSSL |
-//! | `pem.rs`, `jwks.rs`, `fault.rs` | keys out of `public_key` and out of a JWK Set; what is wrong with them |
+//! | `pem.rs`, `jwks.rs`, `certificate.rs` | keys out of `public_key`, a JWK Set and a certificate |
+//! | `fault.rs` | what is wrong with a key |
 //! | `ring.rs` | the keys of a policy, which an issuer may replace |
 //! | `remote.rs`, `refresh.rs` | which answers of an issuer are believed, and when it is asked |
 //!
@@ -17,6 +18,7 @@
 
 pub(crate) mod algorithm;
 pub(crate) mod boringssl;
+pub(crate) mod certificate;
 pub(crate) mod fault;
 pub(crate) mod jwks;
 pub(crate) mod key;

@@ -6,6 +6,7 @@ use spki::der::Decode;
 use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
 use crate::keys::algorithm::Algorithm;
+use crate::keys::certificate;
 use crate::keys::fault::Fault;
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -63,9 +64,10 @@ pub(crate) fn parse_secret(secret: &[u8], algorithm: Algorithm) -> Result<Decodi
 /// The kind of a key that must not be a secret, because others may know it: a PEM, SSH or DER key, or a JWK.
 fn public_kind(secret: &[u8]) -> Option<&'static str> {
     if SubjectPublicKeyInfoRef::from_der(secret).is_ok()
+        || certificate::public_key(secret).is_some()
         || rsa::pkcs1::RsaPublicKeyRef::from_der(secret).is_ok()
     {
-        return Some("DER key");
+        return Some("DER key or certificate");
     }
     let text = String::from_utf8_lossy(secret);
     let text = text.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace());
@@ -98,19 +100,26 @@ fn parse_pem(text: &str, algorithm: Algorithm) -> Result<DecodingKey, Fault> {
     match block.tag() {
         "PUBLIC KEY" => parse_spki(block.contents(), algorithm),
         "RSA PUBLIC KEY" => parse_rsa(block.contents(), algorithm),
-        "CERTIFICATE" => Err(Fault::new(
-            "is an X.509 certificate",
-            "give the public key in it: openssl x509 -in cert.pem -pubkey -noout",
-        )),
+        "CERTIFICATE" => parse_certificate(block.contents(), algorithm),
         tag if tag.ends_with("PRIVATE KEY") => Err(Fault::new(
             "is a private key, which must never leave the token issuer",
             "give its public half: openssl pkey -in key.pem -pubout",
         )),
         _ => Err(Fault::new(
             "is a PEM, but not of a public key",
-            "give a PEM that begins with -----BEGIN PUBLIC KEY-----",
+            "give a PEM that begins with -----BEGIN PUBLIC KEY----- or -----BEGIN CERTIFICATE-----",
         )),
     }
+}
+
+/// Reads the key in a certificate (X.509), and nothing else in it.
+///
+/// # Errors
+/// It is no certificate, or its key is not for the algorithm.
+pub(crate) fn parse_certificate(der: &[u8], algorithm: Algorithm) -> Result<DecodingKey, Fault> {
+    let damaged =
+        || Fault::new("is a damaged certificate", "give its key: openssl x509 -in cert.pem -pubkey -noout");
+    parse_spki(certificate::public_key(der).ok_or_else(damaged)?, algorithm)
 }
 
 fn parse_spki(der: &[u8], algorithm: Algorithm) -> Result<DecodingKey, Fault> {

@@ -130,7 +130,8 @@ fn kinto_jwt(policy: &Policy) -> Value {
 }
 
 /// Differences by which the filter admits a user that `kinto_jwt` did not, each asked for and said so.
-const WIDER: [&str; 5] = ["scheme-case", "authorization-case", "pointer", "algorithm-list", "ed25519"];
+const WIDER: [&str; 6] =
+    ["scheme-case", "authorization-case", "pointer", "algorithm-list", "certificate", "ed25519"];
 
 #[test]
 fn kinto_jwt_answers_the_same_but_for_the_listed_differences() {

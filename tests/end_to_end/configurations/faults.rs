@@ -3,7 +3,12 @@
 use serde_json::{Value, json};
 
 use kit::table::settings_with;
-use kit::tokens::{SECRET, b64, jwk, key_file, public_key};
+use kit::tokens::{SECRET, b64, jwk, key_file, public_key, x5c};
+
+/// A PEM with some of its bytes changed.
+fn damaged(pem: &str) -> String {
+    pem.replace("MIID", "AAAA")
+}
 
 /// Settings that must be refused, with words that must be in the message.
 pub(super) fn of_kinto_jwt_settings() -> Vec<(Value, &'static [&'static str])> {
@@ -14,7 +19,13 @@ pub(super) fn of_kinto_jwt_settings() -> Vec<(Value, &'static [&'static str])> {
     vec![
         (json!({"algorithm": "RS256"}), &["public_key is missing", "PEM"]),
         (pem("not a key".into()), &["public_key is not a PEM public key", "BEGIN PUBLIC KEY"]),
-        (pem(key_file("rsa.cert.pem")), &["an X.509 certificate", "openssl x509"]),
+        (pem(damaged(&key_file("rsa.cert.pem"))), &["public_key is a damaged certificate", "openssl x509"]),
+        (pem(key_file("p256.cert.pem")), &["an EC key on P-256, which is for ES256", "algorithm is RS256"]),
+        (
+            pem(key_file("rsa.cert.pem") + &key_file("rsa-other.cert.pem")),
+            &["more than one PEM block", "give the one public key"],
+        ),
+        (secret(&key_file("rsa.cert.pem"), "HS256"), &["a PEM or SSH key, and HS256 takes a shared secret"]),
         (pem(key_file("rsa.key.pem")), &["a private key", "openssl pkey -in key.pem -pubout"]),
         (pem(key_file("rsa.ssh.pub")), &["an SSH key (ssh-rsa)", "ssh-keygen -e -m PKCS8"]),
         (pem(public_key("rsa").replace('\n', "\\n")), &["\\n written out", "YAML block"]),
@@ -63,7 +74,11 @@ pub(super) fn of_kinto_jwt_settings() -> Vec<(Value, &'static [&'static str])> {
         ),
         (
             json!({"jwks": {"keys": [{"kty": "oct", "k": b64(pem::parse(public_key("rsa")).unwrap().contents())}]}, "algorithm": "HS256"}),
-            &["key 1 is a DER key"],
+            &["key 1 is a DER key or certificate"],
+        ),
+        (
+            json!({"jwks": {"keys": [{"kty": "oct", "k": b64(pem::parse(key_file("rsa.cert.pem")).unwrap().contents())}]}, "algorithm": "HS256"}),
+            &["key 1 is a DER key or certificate"],
         ),
         (secret(&key_file("rsa.ssh.pub"), "HS256"), &["a PEM or SSH key"]),
         (json!({"public_key": "", "algorithm": "HS256"}), &["a secret of 0 bytes", "32"]),
@@ -194,6 +209,15 @@ pub(super) fn of_own_settings() -> Vec<(Value, &'static [&'static str])> {
             &["a curve other than P-256, P-384, P-521 and Ed25519"],
         ),
         (key_set(json!([jwk("k", "rsa-1024")])), &["an RSA key of 1024 bits"]),
+        (
+            key_set(json!([{"kty": "RSA", "x5c": ["*"]}])),
+            &["key 1 has an x5c that is not a list of certificates in base64"],
+        ),
+        (
+            key_set(json!([{"kty": "RSA", "x5c": [x5c("p256")]}])),
+            &["key 1 is an EC key on P-256, which is for ES256"],
+        ),
+        (key_set(json!([{"kty": "RSA", "x5c": [x5c("rsa")], "e": "AQAB"}])), &["key 1 has no n"]),
         (key_set(json!([{"kty": "oct", "k": "c2hvcnQ"}])), &["jwks has no key"]),
         (key_set(json!([{"kty": "RSA", "n": 5, "e": "AQAB"}])), &["key 1 has no n"]),
         (json!({"jwks": {"kty": "RSA"}}), &["jwks is not a JWK Set", "a list of keys"]),

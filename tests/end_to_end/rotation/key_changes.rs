@@ -9,6 +9,7 @@ use serde_json::json;
 use kit::http::{self, authorization, header};
 use kit::issuer::{Answer, Issuer, TLS_NAME};
 use kit::servers::{Envoy, wait_for};
+use kit::tokens::jwk;
 
 use super::support::{
     A, ALICE, B, COOLDOWN, Client, PUBLIC, Stop, TWO_WORKERS, batch, batch_body, config, drip, kinto, remote,
@@ -191,4 +192,28 @@ fn max_age_makes_a_refresh_earlier_and_never_later() {
         assert!(pause > Duration::from_secs(1), "{pause:?} between two fetches, with a cooldown of 2 s");
     }
     assert_eq!(issuer.count("/none"), 1);
+}
+
+#[test]
+fn a_set_without_kids_is_fetched_again_when_its_key_does_not_fit() {
+    let (kinto, issuer) = (kinto(), Issuer::start());
+    let publish = |name: &str| {
+        let mut key = jwk("", name);
+        key.as_object_mut().unwrap().remove("kid");
+        issuer.answer("/jwks", Answer::new(200, json!({"keys": [key]}).to_string()));
+    };
+    publish(A.1);
+    let envoy = Envoy::start(&usual_config(&kinto, &issuer, &json!({})));
+    wait_for_key(&envoy, "kinto", A);
+    assert_eq!(issuer.count("/jwks"), 1);
+    publish(B.1);
+    sleep(COOLDOWN);
+    // The tokens name keys, and the set does not.
+    assert_eq!(user(&envoy, "kinto", &signed(B)), ALICE);
+    assert_eq!(issuer.count("/jwks"), 2);
+    for _ in 0..10 {
+        assert_eq!(user(&envoy, "kinto", &signed(A)), PUBLIC);
+        assert_eq!(user(&envoy, "kinto", &signed(B)), ALICE);
+    }
+    assert!(issuer.count("/jwks") <= 3, "not for each token of the old key: {}", issuer.count("/jwks"));
 }

@@ -181,6 +181,8 @@ fn add_policy(policies: &mut Vec<Policy>, name: &'static str, settings: Value, f
 pub fn policies(now: u64) -> Vec<Policy> {
     let mut policies = kinto_jwt::policies(now);
     key_sets::key_sets(&mut policies, now);
+    key_forms::certificates(&mut policies, now);
+    key_forms::without_kid(&mut policies, now);
     key_forms::curves(&mut policies, now);
     rules::rules(&mut policies, now);
     several_policies::several(&mut policies, now);

@@ -3,12 +3,12 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use p521::ecdsa::{Signature, signature::Signer};
 use p521::pkcs8::DecodePrivateKey;
 use ring::rand::SystemRandom;
 use ring::signature::{self, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
-use ring::{hmac, signature::KeyPair};
+use ring::{digest, hmac, signature::KeyPair};
 use rsa::pkcs1::RsaPublicKeyRef;
 use serde_json::{Value, json};
 use spki::SubjectPublicKeyInfoRef;
@@ -42,6 +42,25 @@ pub fn public_key(name: &str) -> String {
 
 fn private_key(name: &str) -> Vec<u8> {
     pem::parse(key_file(&format!("{name}.key.pem"))).unwrap().into_contents()
+}
+
+pub fn base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// The certificate of this name as `x5c` has it (RFC 7517 section 4.7).
+pub fn x5c(name: &str) -> String {
+    base64(pem::parse(key_file(&format!("{name}.cert.pem"))).unwrap().contents())
+}
+
+/// The thumbprint of a certificate of `x5c`, as `x5t` has it.
+pub fn sha1(x5c: &str) -> String {
+    b64(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &STANDARD.decode(x5c).unwrap()))
+}
+
+/// The thumbprint of a certificate of `x5c`, as `x5t#S256` has it.
+pub fn sha256(x5c: &str) -> String {
+    b64(digest::digest(&digest::SHA256, &STANDARD.decode(x5c).unwrap()))
 }
 
 /// The public half of a key as a JWK (RFC 7517), its numbers taken from the PEM.

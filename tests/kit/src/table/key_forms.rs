@@ -1,10 +1,138 @@
-//! Keys on P-521, and the other name of EdDSA.
+//! Keys in less usual forms: in a certificate, without `kid`, on P-521, with the other name of EdDSA.
 
-use kinto_jwt_filter::Rejection::*;
-use serde_json::json;
+use kinto_jwt_filter::Rejection::{self, *};
+use serde_json::{Value, json};
 
 use super::{Policy, add_policy};
-use crate::tokens::{jwk, jws};
+use crate::tokens::{jwk, jws, key_file, public_key, token, token_with_kid, x5c};
+
+pub(super) fn certificates(policies: &mut Vec<Policy>, now: u64) {
+    let good = json!({"sub": "alice", "exp": now + 600});
+    let rsa = |kid: &str, x5c: Value| json!({"kty": "RSA", "kid": kid, "use": "sig", "x5c": x5c});
+    let url = x5c("rsa").replace('+', "-").replace('/', "_");
+    let differing = {
+        let mut key = jwk("differing", "rsa");
+        key["x5c"] = json!([x5c("rsa-other")]);
+        key
+    };
+    let beside_garbage = {
+        let mut key = jwk("garbage", "rsa");
+        key["x5c"] = json!(["*"]);
+        key
+    };
+    let half = {
+        let mut key = rsa("half", json!([x5c("rsa")]));
+        key["e"] = json!("AQAB");
+        key
+    };
+    let set = json!({"keys": [
+        rsa("rsa", json!([x5c("rsa")])),
+        rsa("expired", json!([x5c("rsa-expired")])),
+        rsa("chain", json!([x5c("rsa"), x5c("rsa-other")])),
+        rsa("chain of garbage", json!([x5c("rsa"), "garbage", 5])),
+        {"kty": "EC", "kid": "p256", "crv": "P-256", "alg": "ES256", "x5c": [x5c("p256")]},
+        {"kty": "EC", "kid": "p256 without crv", "x5c": [x5c("p256")]},
+        {"kty": "OKP", "kid": "ed25519", "crv": "Ed25519", "x5c": [x5c("ed25519")]},
+        differing,
+        beside_garbage,
+        rsa("url", json!([url])),
+        rsa("empty", json!([])),
+        rsa("text", json!(x5c("rsa"))),
+        rsa("number", json!([5])),
+        rsa("key", json!([spki("rsa")])),
+        rsa("cut", json!([x5c("rsa")[..400]])),
+        rsa("longer", json!([x5c("rsa").replace("=", "") + "AAAA"])),
+        rsa("of p256", json!([x5c("p256")])),
+        half,
+        {"kty": "EC", "kid": "of rsa", "crv": "P-256", "x5c": [x5c("rsa")]},
+        {"kty": "EC", "kid": "other crv", "crv": "P-384", "x5c": [x5c("p256")]},
+        {"kid": "no kty", "x5c": [x5c("rsa")]},
+        {"kty": "oct", "kid": "secret", "x5c": [x5c("rsa")]},
+    ]});
+    assert_ne!(url, x5c("rsa"), "the certificate has a + or a /");
+    let settings = json!({"jwks": set, "algorithm": ["RS256", "PS256", "ES256", "ES384", "EdDSA"]});
+    add_policy(policies, "x5c", settings, |list| {
+        let mut signed_as = |alg: &str, key: &str, kid: &str, expected: Result<&str, Rejection>| {
+            let name = format!("{alg} by {key} as {kid}");
+            list.token(&name, &token_with_kid(alg, key, kid, &good), expected);
+        };
+        for kid in ["rsa", "expired", "chain", "chain of garbage"] {
+            signed_as("RS256", "rsa", kid, Ok("alice"));
+            signed_as("PS256", "rsa", kid, Ok("alice"));
+            signed_as("RS256", "rsa-other", kid, Err(BadSignature));
+            signed_as("ES256", "p256", kid, Err(AlgNotAllowed));
+        }
+        for kid in ["p256", "p256 without crv"] {
+            signed_as("ES256", "p256", kid, Ok("alice"));
+            signed_as("ES256", "p256-other", kid, Err(BadSignature));
+            signed_as("ES384", "p384", kid, Err(AlgNotAllowed));
+            signed_as("RS256", "rsa", kid, Err(AlgNotAllowed));
+        }
+        signed_as("EdDSA", "ed25519", "ed25519", Ok("alice"));
+        signed_as("RS256", "rsa", "differing", Ok("alice"));
+        signed_as("RS256", "rsa-other", "differing", Err(BadSignature));
+        signed_as("RS256", "rsa", "garbage", Ok("alice"));
+        for kid in ["url", "empty", "text", "number", "key", "cut", "longer", "half", "no kty", "secret"] {
+            signed_as("RS256", "rsa", kid, Err(KidUnknown));
+        }
+        for (key, alg, kid) in [("p256", "ES256", "of p256"), ("rsa", "RS256", "of rsa")] {
+            signed_as(alg, key, kid, Err(KidUnknown));
+        }
+        signed_as("ES256", "p256", "other crv", Err(KidUnknown));
+        signed_as("ES384", "p384", "other crv", Err(KidUnknown));
+    });
+    for (name, certificate, alg, key) in [
+        ("expired certificate", "rsa-expired", "RS256", "rsa"),
+        ("certificate of P-256", "p256", "ES256", "p256"),
+        ("certificate of P-521", "p521", "ES512", "p521"),
+        ("certificate of Ed25519", "ed25519", "EdDSA", "ed25519"),
+    ] {
+        let pem = key_file(&format!("{certificate}.cert.pem"));
+        add_policy(policies, name, json!({"public_key": pem, "algorithm": alg}), |list| {
+            list.token("good", &token(alg, key, &good), Ok("alice"));
+            list.token("alg none", &token("none", "", &good), Err(AlgNotAllowed));
+            list.token("HS256 of the certificate", &token("HS256", &pem, &good), Err(AlgNotAllowed));
+        });
+    }
+}
+
+/// A key in the form of `x5c`, without the rest of a certificate.
+fn spki(name: &str) -> String {
+    crate::tokens::base64(pem::parse(public_key(name)).unwrap().contents())
+}
+
+pub(super) fn without_kid(policies: &mut Vec<Policy>, now: u64) {
+    let good = json!({"sub": "alice", "exp": now + 600});
+    let bare = |key: &str| {
+        let mut key = jwk("", key);
+        key.as_object_mut().unwrap().remove("kid");
+        key
+    };
+    let one = json!({"jwks": {"keys": [bare("rsa"), bare("p256")]}, "algorithm": ["RS256", "ES256"]});
+    add_policy(policies, "keys without kid", one, |list| {
+        for (alg, key, other) in [("RS256", "rsa", "rsa-other"), ("ES256", "p256", "p256-other")] {
+            list.token("no kid", &token(alg, key, &good), Ok("alice"));
+            list.token("no kid, another key", &token(alg, other, &good), Err(BadSignature));
+            for kid in ["any", ""] {
+                list.token("kid", &token_with_kid(alg, key, kid, &good), Ok("alice"));
+                list.token("kid, another key", &token_with_kid(alg, other, kid, &good), Err(KidUnknown));
+            }
+        }
+        list.token("HS256", &token_with_kid("HS256", &public_key("rsa"), "k", &good), Err(AlgNotAllowed));
+    });
+    let two = json!({"jwks": {"keys": [bare("rsa"), bare("rsa-other")]}});
+    add_policy(policies, "two keys without kid", two, |list| {
+        list.token("no kid", &token("RS256", "rsa", &good), Err(KidMissing));
+        list.token("kid", &token_with_kid("RS256", "rsa", "k", &good), Err(KidUnknown));
+    });
+    let mixed = json!({"jwks": {"keys": [bare("rsa"), jwk("b", "rsa-other")]}});
+    add_policy(policies, "a key with kid and one without", mixed, |list| {
+        list.token("no kid", &token("RS256", "rsa", &good), Err(KidMissing));
+        list.token("its kid", &token_with_kid("RS256", "rsa-other", "b", &good), Ok("alice"));
+        list.token("the other key", &token_with_kid("RS256", "rsa", "b", &good), Err(BadSignature));
+        list.token("another kid", &token_with_kid("RS256", "rsa", "k", &good), Err(KidUnknown));
+    });
+}
 
 pub(super) fn curves(policies: &mut Vec<Policy>, now: u64) {
     let good = json!({"sub": "alice", "exp": now + 600});

@@ -228,6 +228,12 @@ pub(super) fn policies(now: u64) -> Vec<Policy> {
     policies.push(policy("PKCS#1 key", json!({"public_key": key_file("rsa.pkcs1.pem")}), &|list| {
         few_cases(list, &rs256(&good))
     }));
+    policies.push(policy("certificate", json!({"public_key": key_file("rsa.cert.pem")}), &|list| {
+        few_cases(list, &rs256(&good));
+        for case in list.0.iter_mut().filter(|case| ["good", "expired", "other key"].contains(&&*case.name)) {
+            case.differs("certificate");
+        }
+    }));
     for alg in ["HS256", "HS384", "HS512"] {
         policies.push(policy(alg, json!({"public_key": SECRET, "algorithm": alg}), &|list| {
             secret(list, alg, &good)
