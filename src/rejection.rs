@@ -19,7 +19,8 @@ pub enum Rejection {
     TokenTooLong,
     /// Not three parts separated by dots (RFC 7515 section 3.1).
     NotThreeParts,
-    /// A part is not canonical base64url without padding (RFC 7515 section 2).
+    /// A part is not canonical base64url without padding (RFC 7515 section 2), or with `padding: accept` has a wrong
+    /// one.
     NotBase64Url,
     /// The JOSE header is not a JSON object with unique names (RFC 7515 section 4).
     HeaderNotJson,

@@ -19,6 +19,7 @@ use crate::request::identity_header::{IdentityHeader, is_field_name, same_key, w
 use crate::token::claim_name::ClaimName;
 use crate::token::claims::{Issuers, Refused, Rules};
 use crate::token::header_text::Charset;
+use crate::token::jws::Padding;
 
 /// The largest `leeway`, in seconds. More than a day is a mistake in the unit.
 const MAX_LEEWAY: u64 = 86_400;
@@ -62,6 +63,7 @@ impl Reader {
         let issuers = texts_without_empty(settings, "issuer", "the tokens have in iss")?;
         let algorithms = algorithms(settings)?;
         let keys = self.keys(name, settings, &algorithms, issuers.as_deref())?;
+        let padding = padding(settings)?;
         let typ = settings.optional_text("typ", "at+jwt")?;
         let rules = Rules { refused: refused(settings)?.and(&self.refused), ..rules(settings)? };
         Ok(Policy {
@@ -69,6 +71,7 @@ impl Reader {
             name: name.to_owned(),
             credentials,
             issuers: Issuers::new(issuers),
+            padding,
             typ,
             algorithms,
             verification: if is_verified { Verification::On { keys, rules } } else { Verification::Off },
@@ -238,6 +241,18 @@ fn algorithms(settings: &mut Settings) -> Result<Vec<Algorithm>, ConfigError> {
         found.push(algorithm);
     }
     Ok(found)
+}
+
+fn padding(settings: &mut Settings) -> Result<Padding, ConfigError> {
+    match settings.take("padding").as_ref().map(Value::as_str) {
+        None | Some(Some("refuse")) => Ok(Padding::Refuse),
+        Some(Some("accept")) => Ok(Padding::Accept),
+        Some(_) => Err(error(
+            "padding",
+            "is neither accept nor refuse",
+            "write accept only for an issuer whose tokens have = at the end of their parts",
+        )),
+    }
 }
 
 fn rules(settings: &mut Settings) -> Result<Rules, ConfigError> {

@@ -51,7 +51,7 @@ pub(crate) enum Topic {
 }
 
 /// All settings, in the order in which messages and the documentation list them.
-pub(crate) const SETTINGS: [(&str, Topic); 32] = [
+pub(crate) const SETTINGS: [(&str, Topic); 33] = [
     ("public_key", Topic::Key),
     ("publicKeyEnv", Topic::Key),
     ("jwks", Topic::Key),
@@ -61,6 +61,7 @@ pub(crate) const SETTINGS: [(&str, Topic); 32] = [
     ("http_header", Topic::Place),
     ("auth_type", Topic::Policy),
     ("from", Topic::Place),
+    ("padding", Topic::Policy),
     ("issuer", Topic::Policy),
     ("audience", Topic::Policy),
     ("typ", Topic::Policy),

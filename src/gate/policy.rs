@@ -17,7 +17,7 @@ use crate::request::credentials::Credentials;
 use crate::token::claim_name::ClaimName;
 use crate::token::claims::{Admitted, Issuers, NumericDate, Rules, Validity};
 use crate::token::header_text::{Charset, HeaderText};
-use crate::token::jws::{LastHeader, Token};
+use crate::token::jws::{LastHeader, Padding, Token};
 use crate::token::user_id::UserId;
 
 /// Whose tokens are believed, and what they must say.
@@ -31,6 +31,8 @@ pub(crate) struct Policy {
     pub(crate) credentials: Credentials,
     /// `issuer`: whose tokens these are.
     pub(crate) issuers: Issuers,
+    /// `padding`: whether the parts of a token may end in `=`.
+    pub(crate) padding: Padding,
     /// `typ`: the media type that a token says it is (RFC 8725 section 3.11).
     pub(crate) typ: Option<String>,
     /// `algorithm`: the values that `alg` may have.
@@ -91,7 +93,7 @@ impl Policy {
         counters: &Counters,
         now: NumericDate,
     ) -> Result<Identity, Reason> {
-        let parsed = Token::parse_with(token, last_header)?;
+        let parsed = Token::parse_with(token, self.padding, last_header)?;
         self.check_typ(parsed.typ())?;
         let admitted = match &self.verification {
             Verification::Off => {

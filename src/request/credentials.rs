@@ -124,7 +124,7 @@ impl Place {
                 let fields: Vec<Cow<'_, [u8]>> = request.values("cookie").collect();
                 let cookies = fields.iter().flat_map(|field| cookies(field)).map(cookie);
                 let named = cookies.filter(|(other, _)| *other == name.as_bytes());
-                all_equal(named.map(|(_, value)| value), |value| Some(value.to_vec()))
+                all_equal(named.map(|(_, value)| value), |value| Some(unquoted(value).to_vec()))
             }
             Self::Query(name) => {
                 let path = request.first(":path");
@@ -200,6 +200,12 @@ fn cookies(field: &[u8]) -> impl Iterator<Item = &[u8]> {
 fn cookie(pair: &[u8]) -> (&[u8], &[u8]) {
     let (name, value) = split_once(pair, b'=');
     (name.trim_ascii_end(), value.trim_ascii_start())
+}
+
+/// The value of a cookie without the quotes around it (RFC 6265 section 4.1.1). What is left of a value with other
+/// quotes, or with the escapes that Python writes between quotes, is not base64url and so no token.
+fn unquoted(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value)
 }
 
 /// The pieces of a query, each `name=value` as it was written.
@@ -328,6 +334,23 @@ mod tests {
             (b"jwt=a.b.c; jwt=d.e.f", MULTIPLE, None),
             (b"JWT=a.b.c", NONE, Some(b"JWT=a.b.c")),
             (b"jwt=", NONE, None),
+            (b"jwt=\"a.b.c\"", token(b"a.b.c"), None),
+            (b"x=1; jwt =\t\"a.b.c\" ; y=2", token(b"a.b.c"), Some(b"x=1; y=2")),
+            (b"jwt=a.b.c; jwt=\"a.b.c\"", token(b"a.b.c"), None),
+            (b"jwt=\"a.b.c\"; jwt=\"d.e.f\"", MULTIPLE, None),
+            (b"jwt=\"a.b.c\"; jwt=d.e.f", MULTIPLE, None),
+            (b"jwt=\"\"", NONE, None),
+            // No token has a quote, a backslash or a space: what is left of these is not base64url.
+            (b"jwt=\"a.b.c", token(b"\"a.b.c"), None),
+            (b"jwt=a.b.c\"", token(b"a.b.c\""), None),
+            (b"jwt=\"", token(b"\""), None),
+            (b"jwt=\"\"a.b.c\"\"", token(b"\"a.b.c\""), None),
+            (b"jwt=\" a.b.c \"", token(b" a.b.c "), None),
+            (b"jwt=\"a\\056b.c\"", token(b"a\\056b.c"), None),
+            (b"jwt='a.b.c'", token(b"'a.b.c'"), None),
+            (b"jwt=\"a.b.c\"x", token(b"\"a.b.c\"x"), None),
+            (b"jwt=\"a.b.c;d\"", token(b"\"a.b.c"), Some(b"d\"")),
+            (b"jwt=\"a.b.c, d.e.f\"", MULTIPLE, None),
             (b"jwt", NONE, None),
             (b"xjwt=a; a=jwt=b", NONE, Some(b"xjwt=a; a=jwt=b")),
         ] {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 use crate::json;
@@ -21,23 +21,41 @@ pub struct Token<'t> {
     signature: Vec<u8>,
 }
 
+/// Whether the parts of a token may have the padding of RFC 4648 section 4 (`padding`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Padding {
+    /// No (RFC 7515 section 2).
+    #[default]
+    Refuse,
+    /// Each part may have all of its padding: AWS load balancers write it, and sign it.
+    Accept,
+}
+
 impl<'t> Token<'t> {
     /// Reads the parts of a token.
     ///
     /// # Errors
     /// It is not a compact JWS, or its header asks for an extension that this filter does not have.
     pub fn parse(token: &'t [u8]) -> Result<Self, Rejection> {
-        Self::parse_with(token, &LastHeader::default())
+        Self::parse_with(token, Padding::Refuse, &LastHeader::default())
     }
 
     /// Reads the parts of a token, and takes the header from `last` if that has the same bytes.
-    pub(crate) fn parse_with(token: &'t [u8], last: &LastHeader) -> Result<Self, Rejection> {
+    pub(crate) fn parse_with(
+        token: &'t [u8],
+        padding: Padding,
+        last: &LastHeader,
+    ) -> Result<Self, Rejection> {
         let mut parts = token.split(|byte| *byte == b'.');
         let (Some(header), Some(payload), Some(signature), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(Rejection::NotThreeParts);
         };
+        // Before the header is looked up: another policy may accept padding.
+        if padding == Padding::Refuse && token.contains(&b'=') {
+            return Err(Rejection::NotBase64Url);
+        }
         let signing_input =
             token.get(..token.len().saturating_sub(signature.len()).saturating_sub(1)).unwrap_or_default();
         Ok(Self {
@@ -114,10 +132,11 @@ fn parse_header(header: &[u8]) -> Result<Value, Rejection> {
     Ok(header)
 }
 
-/// Decodes base64url without padding, without other characters, and with unused bits that are zero, so that no two
-/// texts have the same value.
+/// Decodes base64url without other characters, and with unused bits that are zero. If there is padding, all of it must
+/// be there. So no two texts without padding have the same value, and no two with it.
 fn decode(part: &[u8]) -> Result<Vec<u8>, Rejection> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| Rejection::NotBase64Url)
+    let engine = if part.ends_with(b"=") { &URL_SAFE } else { &URL_SAFE_NO_PAD };
+    engine.decode(part).map_err(|_| Rejection::NotBase64Url)
 }
 
 #[cfg(test)]
@@ -160,14 +179,51 @@ mod tests {
     #[test]
     fn the_last_header_is_known_by_every_byte() {
         let last = LastHeader::default();
-        let alg =
-            |token: &str| Token::parse_with(token.as_bytes(), &last).map(|t| t.alg().map(str::to_owned));
+        let alg = |token: &str| {
+            Token::parse_with(token.as_bytes(), Padding::Refuse, &last).map(|t| t.alg().map(str::to_owned))
+        };
         let (rs, es) = ("eyJhbGciOiJSUzI1NiJ9.e30.c2ln", "eyJhbGciOiJFUzI1NiJ9.e30.c2ln");
         for (token, expected) in [(rs, "RS256"), (rs, "RS256"), (es, "ES256"), (rs, "RS256")] {
             assert_eq!(alg(token), Ok(Some(expected.to_owned())));
         }
         assert_eq!(alg("bnVsbA.e30.c2ln"), Err(Rejection::HeaderNotJson));
         assert_eq!(alg("eyJhbGciOiJSUzI1NiJ9.e30=.c2ln"), Err(Rejection::NotBase64Url));
+    }
+
+    #[test]
+    fn padding_is_accepted_where_it_is_asked_for_and_right() {
+        let last = LastHeader::default();
+        let parse = |token: &str, padding| {
+            let token = Token::parse_with(token.as_bytes(), padding, &last)?;
+            Ok((token.payload().to_vec(), token.signature().to_vec()))
+        };
+        let read = |payload: &[u8], signature: &[u8]| Ok((payload.to_vec(), signature.to_vec()));
+        for (token, result) in [
+            ("e30=.e30=.YQ==", read(b"{}", b"a")),
+            ("e30.e30=.YQ==", read(b"{}", b"a")),
+            ("e30.e30.YQ==", read(b"{}", b"a")),
+            ("e30.e30.YWE=", read(b"{}", b"aa")),
+            ("e30.e30.YWFh", read(b"{}", b"aaa")),
+            ("e30.e30.YQ=", Err(Rejection::NotBase64Url)),
+            ("e30.e30.YQ===", Err(Rejection::NotBase64Url)),
+            ("e30.e30.YWE==", Err(Rejection::NotBase64Url)),
+            ("e30.e30.YWFh=", Err(Rejection::NotBase64Url)),
+            ("e30.e30.YWFh====", Err(Rejection::NotBase64Url)),
+            ("e30.e30.YR==", Err(Rejection::NotBase64Url)),
+            ("e30.e30.Y===", Err(Rejection::NotBase64Url)),
+            ("e30.e30.====", Err(Rejection::NotBase64Url)),
+            ("e30.e30.=YQ=", Err(Rejection::NotBase64Url)),
+            ("e30.e30.YQ==YQ==", Err(Rejection::NotBase64Url)),
+            ("e30=.e=30.YQ==", Err(Rejection::NotBase64Url)),
+            ("e30.e30.-_8=", read(b"{}", &[0xfb, 0xff])),
+            ("e30.e30.+/8=", Err(Rejection::NotBase64Url)),
+        ] {
+            assert_eq!(parse(token, Padding::Accept), result, "{token}");
+            if token.contains('=') {
+                // The header is known by now, with padding too.
+                assert_eq!(parse(token, Padding::Refuse), Err(Rejection::NotBase64Url), "{token}");
+            }
+        }
     }
 
     #[test]

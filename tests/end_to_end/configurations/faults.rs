@@ -106,6 +106,8 @@ pub(super) fn of_kinto_jwt_settings() -> Vec<(Value, &'static [&'static str])> {
             settings_with(json!({"algorithm": ["RS256", "ES256"]})),
             &["an RSA key, which is for RS256", "algorithm is ES256"],
         ),
+        (settings_with(json!({"padding": true})), &["padding is neither accept nor refuse"]),
+        (settings_with(json!({"padding": "Accept"})), &["padding is neither accept nor refuse"]),
         (settings_with(json!({"leeway": -1})), &["leeway is not a whole number of seconds from 0 to 86400"]),
         (settings_with(json!({"leeway": 86_401})), &["leeway is not a whole number"]),
         (settings_with(json!({"leeway": 1.5})), &["leeway is not a whole number"]),

@@ -184,6 +184,7 @@ pub fn policies(now: u64) -> Vec<Policy> {
     key_forms::certificates(&mut policies, now);
     key_forms::without_kid(&mut policies, now);
     key_forms::curves(&mut policies, now);
+    key_forms::padding(&mut policies, now);
     rules::rules(&mut policies, now);
     several_policies::several(&mut policies, now);
     several_policies::defaults(&mut policies, now);

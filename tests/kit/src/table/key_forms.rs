@@ -1,10 +1,11 @@
-//! Keys in less usual forms: in a certificate, without `kid`, on P-521, with the other name of EdDSA.
+//! Keys in less usual forms: in a certificate, without `kid`, on P-521, with the other name of EdDSA; and padded tokens.
 
 use kinto_jwt_filter::Rejection::{self, *};
 use serde_json::{Value, json};
 
-use super::{Policy, add_policy};
-use crate::tokens::{jwk, jws, key_file, public_key, token, token_with_kid, x5c};
+use super::{Case, Policy, add_policy};
+use crate::http::header;
+use crate::tokens::{b64, jwk, jws, key_file, public_key, sign, token, token_with_kid, x5c};
 
 pub(super) fn certificates(policies: &mut Vec<Policy>, now: u64) {
     let good = json!({"sub": "alice", "exp": now + 600});
@@ -190,4 +191,97 @@ pub(super) fn curves(policies: &mut Vec<Policy>, now: u64) {
             }
         });
     }
+}
+
+/// A token with padding after each part, as an AWS load balancer makes it: the signature is over the padded text.
+fn padded(header: &Value, claims: &Value) -> String {
+    let pad = |text: String| format!("{text}{}", "=".repeat((4 - text.len() % 4) % 4));
+    let input = format!("{}.{}", pad(b64(header.to_string())), pad(b64(claims.to_string())));
+    let signed = sign("ES256", "p256", input.as_bytes());
+    format!("{input}.{}", pad(b64(signed)))
+}
+
+/// https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-authenticate-users.html: the header
+/// `x-amzn-oidc-data`, its token, and the members of the token's header and payload.
+pub(super) fn padding(policies: &mut Vec<Policy>, now: u64) {
+    let issuer = "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Example";
+    let signer =
+        "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/kinto/0123456789abcdef";
+    let header_of = |exp: u64, more: &str| {
+        json!({"typ": "JWT", "kid": "12345678-1234-1234-1234-123456789012", "alg": "ES256", "iss": issuer,
+            "client": "client-id", "signer": signer, "exp": exp, "pad": more})
+    };
+    let claims_of = |exp: u64, more: &str| json!({"sub": "alice", "exp": exp, "iss": issuer, "pad": more});
+    // Filled up so that each part has padding.
+    let unaligned = |make: &dyn Fn(u64, &str) -> Value| {
+        let filled = ["", "x"].map(|more| make(now + 120, more));
+        filled.into_iter().find(|json| json.to_string().len() % 3 != 0).unwrap()
+    };
+    let (header_now, claims) = (unaligned(&header_of), unaligned(&claims_of));
+    let good = padded(&header_now, &claims);
+    let [first, second, third] = good.split('.').collect::<Vec<_>>()[..] else { panic!("{good}") };
+    assert!(first.ends_with('=') && second.ends_with('=') && third.ends_with("=="), "{good}");
+    let bare = |part: &str| part.trim_end_matches('=').to_owned();
+    let in_header = |token: &str| vec![header("X-Amzn-Oidc-Data", token)];
+    let settings = |padding: &str| {
+        json!({"public_key": public_key("p256"), "algorithm": "ES256", "issuer": issuer, "requireExp": true,
+            "http_header": "X-Amzn-Oidc-Data", "padding": padding})
+    };
+    let without = jws("ES256", "p256", header_now.to_string(), claims.to_string());
+    add_policy(policies, "padding accept", settings("accept"), |list| {
+        list.headers("good", in_header(&good), Ok("alice"));
+        // One, two or no = after the header, by its length.
+        for more in ["x", "xx", "xxx"] {
+            let token = padded(&header_of(now + 120, more), &claims);
+            list.headers(&format!("a longer header: {more}"), in_header(&token), Ok("alice"));
+        }
+        list.headers("a token without padding", in_header(&without), Ok("alice"));
+        list.headers("padding after the signature alone", in_header(&format!("{without}==")), Ok("alice"));
+        list.headers("no padding after the signature", in_header(&bare(&good)), Ok("alice"));
+        let expired = padded(&header_of(now - 1, ""), &claims_of(now - 1, ""));
+        list.headers("expired", in_header(&expired), Err(Expired));
+        let other =
+            padded(&header_now, &json!({"sub": "alice", "exp": now + 120, "iss": "https://other.example"}));
+        list.headers("another issuer", in_header(&other), Err(IssuerUnknown));
+        // The signature is over the text as it was sent.
+        for (name, token) in [
+            ("padding taken away", format!("{}.{}.{third}", bare(first), bare(second))),
+            ("padding added", format!("{first}.{second}.{}", without.rsplit_once('.').unwrap().1)),
+        ] {
+            list.headers(name, in_header(&token), Err(BadSignature));
+        }
+        for (name, token) in [
+            ("a = too few", good.strip_suffix('=').unwrap().to_owned()),
+            ("a = too many", format!("{good}=")),
+            ("four = too many", format!("{good}====")),
+            ("a = in front", format!("={good}")),
+            ("a = inside", good.replacen('.', "=.=", 1)),
+            ("only =", format!("{first}.{second}.====")),
+            ("spaces instead", good.replace("==", "  ").trim_end().to_owned() + "!"),
+            ("percent-encoded", good.replace('=', "%3D")),
+        ] {
+            list.headers(name, in_header(&token), Err(NotBase64Url));
+        }
+    });
+    add_policy(policies, "padding refuse", settings("refuse"), |list| {
+        list.headers("a token without padding", in_header(&without), Ok("alice"));
+        list.headers("good but for its padding", in_header(&good), Err(NotBase64Url));
+        list.headers(
+            "padding after the signature alone",
+            in_header(&format!("{without}==")),
+            Err(NotBase64Url),
+        );
+    });
+    // In a cookie and in a query, where = means something else.
+    let mut anywhere = settings("accept");
+    anywhere.as_object_mut().unwrap().remove("http_header");
+    anywhere["from"] = json!([{"cookie": "t"}, {"query": "t"}]);
+    add_policy(policies, "padding in a cookie and a query", anywhere, |list| {
+        list.headers("cookie", vec![header("Cookie", format!("a=b; t={good}; c=d"))], Ok("alice"));
+        list.headers("quoted cookie", vec![header("Cookie", format!("t=\"{good}\""))], Ok("alice"));
+        list.0.push(Case::new("query", vec![], Ok("alice")));
+        list.0.last_mut().unwrap().to("GET", &format!("/v1/?t={good}&_x=1"));
+        list.0.push(Case::new("encoded query", vec![], Ok("alice")));
+        list.0.last_mut().unwrap().to("GET", &format!("/v1/?t={}", good.replace('=', "%3D")));
+    });
 }

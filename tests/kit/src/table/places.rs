@@ -95,6 +95,27 @@ pub(super) fn of_from(policies: &mut Vec<Policy>, now: u64) {
             Ok("alice"),
         );
         case("Basic alone", vec![header("Authorization", "Basic YTpi")], None, Err(ForeignScheme));
+        let quoted = |token: &str| header("Cookie", format!("a=\"b\"; kinto_token=\"{token}\"; c=d"));
+        case("quoted cookie", vec![quoted(&alice)], None, Ok("alice"));
+        case("quoted cookie, bad", vec![quoted(&bad)], None, Err(Expired));
+        case("quoted and bare", vec![quoted(&alice), cookie(&alice)], None, Ok("alice"));
+        case("quoted and bare, two", vec![quoted(&alice), cookie(&bob)], None, Err(MultipleTokens));
+        case("quotes and nothing", vec![quoted("")], None, Err(NoToken));
+        for (name, value) in [
+            ("half a quote", format!("\"{alice}")),
+            ("the other half", format!("{alice}\"")),
+            ("quoted twice", format!("\"\"{alice}\"\"")),
+            ("quote inside", alice.replacen('.', "\".", 1)),
+            ("spaces in the quotes", format!("\" {alice} \"")),
+            ("escaped", format!("\"{}\"", alice.replacen('.', "\\056", 1))),
+            ("single quotes", format!("'{alice}'")),
+            ("text after the quotes", format!("\"{alice}\"x")),
+        ] {
+            let expected = if name == "escaped" { NotThreeParts } else { NotBase64Url };
+            case(name, vec![cookie(&value)], None, Err(expected));
+        }
+        case("quotes in a header", vec![bearer(&format!("\"{alice}\""))], None, Err(NotBase64Url));
+        case("quotes in a query", vec![], Some(&format!("%22{alice}%22")), Err(NotBase64Url));
         case("an empty cookie", vec![cookie("")], None, Err(NoToken));
         case("an empty parameter", vec![], Some(""), Err(NoToken));
         case("two cookie fields", vec![cookie(&alice), cookie(&bob)], None, Err(MultipleTokens));
