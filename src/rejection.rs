@@ -60,6 +60,10 @@ pub enum Rejection {
     StartMissing,
     /// More than `maxLifetimeSeconds` between `iat`, or else `nbf`, and `exp`.
     LifetimeTooLong,
+    /// `maxAgeSeconds` is configured and the token has no `iat`.
+    IatMissing,
+    /// `iat` is longer ago than `maxAgeSeconds`.
+    TooOld,
     /// `iss` is not one of `issuer`, or not that of any policy (RFC 7519 section 4.1.1).
     IssuerUnknown,
     /// `audience` is configured and the token has no `aud` (RFC 7519 section 4.1.3).
@@ -126,6 +130,8 @@ impl Rejection {
             Self::ExpMissing => "exp_missing",
             Self::StartMissing => "start_missing",
             Self::LifetimeTooLong => "lifetime_too_long",
+            Self::IatMissing => "iat_missing",
+            Self::TooOld => "too_old",
             Self::IssuerUnknown => "issuer_unknown",
             Self::AudienceMissing => "audience_missing",
             Self::AudienceMismatch => "audience_mismatch",

@@ -24,7 +24,7 @@ use crate::token::jws::Padding;
 /// The largest `leeway`, in seconds. More than a day is a mistake in the unit.
 const MAX_LEEWAY: u64 = 86_400;
 
-/// The largest `maxLifetimeSeconds`: a year.
+/// The largest `maxLifetimeSeconds` and `maxAgeSeconds`: a year.
 const YEAR: u64 = 31_622_400;
 
 /// Schemes whose credentials WebOb reads as parameters. `kinto_jwt` never found a token in them
@@ -260,7 +260,8 @@ fn rules(settings: &mut Settings) -> Result<Rules, ConfigError> {
         leeway: settings.integer("leeway", 0, 0..=MAX_LEEWAY, "seconds")?,
         audience: texts_without_empty(settings, "audience", "the tokens have in aud")?,
         require_exp: settings.bool("requireExp", false)?,
-        max_lifetime: max_lifetime(settings)?,
+        max_lifetime: seconds(settings, "maxLifetimeSeconds")?,
+        max_age: seconds(settings, "maxAgeSeconds")?,
         required_claims: required_claims(settings)?,
         required_scopes: required_scopes(settings)?,
         refused: Refused::default(),
@@ -345,8 +346,9 @@ fn texts_without_empty(
     Ok(names)
 }
 
-fn max_lifetime(settings: &mut Settings) -> Result<Option<u64>, ConfigError> {
-    match settings.integer("maxLifetimeSeconds", 0, 0..=YEAR, "seconds")? {
+/// Takes a limit in seconds, of which 0 is none.
+fn seconds(settings: &mut Settings, name: &str) -> Result<Option<u64>, ConfigError> {
+    match settings.integer(name, 0, 0..=YEAR, "seconds")? {
         0 => Ok(None),
         seconds => Ok(Some(seconds)),
     }

@@ -51,7 +51,7 @@ pub(crate) enum Topic {
 }
 
 /// All settings, in the order in which messages and the documentation list them.
-pub(crate) const SETTINGS: [(&str, Topic); 33] = [
+pub(crate) const SETTINGS: [(&str, Topic); 34] = [
     ("public_key", Topic::Key),
     ("publicKeyEnv", Topic::Key),
     ("jwks", Topic::Key),
@@ -67,6 +67,7 @@ pub(crate) const SETTINGS: [(&str, Topic); 33] = [
     ("typ", Topic::Policy),
     ("requireExp", Topic::Policy),
     ("maxLifetimeSeconds", Topic::Policy),
+    ("maxAgeSeconds", Topic::Policy),
     ("requiredClaims", Topic::Policy),
     ("requiredScopes", Topic::Policy),
     ("refusedClaims", Topic::Refused),

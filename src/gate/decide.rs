@@ -155,7 +155,8 @@ impl Gate {
         };
         self.counters.count_hit();
         let checked = policy.check_times(known.validity, now);
-        if checked.is_err_and(|reason| reason.rejection == Rejection::Expired) {
+        let is_over = |reason: Reason| matches!(reason.rejection, Rejection::Expired | Rejection::TooOld);
+        if checked.is_err_and(is_over) {
             self.cache.forget(token);
         }
         checked.map(|()| known)

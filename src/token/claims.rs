@@ -98,6 +98,8 @@ pub(crate) struct Rules {
     pub require_exp: bool,
     /// `maxLifetimeSeconds`: the longest time from `iat`, or else `nbf`, to `exp`.
     pub max_lifetime: Option<u64>,
+    /// `maxAgeSeconds`: the longest time from `iat` to now.
+    pub max_age: Option<u64>,
     /// `requiredClaims`: claims, and for each the values of which it must have one.
     pub required_claims: Vec<(ClaimName, Vec<Value>)>,
     /// `requiredScopes`: a token must have all of these scopes.
@@ -199,6 +201,12 @@ impl Rules {
         if let Some(exp) = validity.exp.filter(|exp| exp.saturating_add(leeway) <= now) {
             let late = now.saturating_sub(exp);
             return Err(Reason::of_time(Rejection::Expired, late, "after exp, leeway", leeway));
+        }
+        let Some(max_age) = self.max_age else { return Ok(()) };
+        let iat = validity.iat.ok_or(Rejection::IatMissing)?;
+        let age = now.saturating_sub(iat);
+        if age > max_age.saturating_add(leeway) {
+            return Err(Reason::of_time(Rejection::TooOld, age, "after iat, maxAgeSeconds", max_age));
         }
         Ok(())
     }

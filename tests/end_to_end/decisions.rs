@@ -84,6 +84,26 @@ fn a_remembered_token_is_still_checked_for_its_times() {
 }
 
 #[test]
+fn a_remembered_token_grows_too_old() {
+    let header = format!("JWT {}", rs256(&json!({"sub": "alice", "iat": NOW, "exp": NOW + 1000})));
+    for cache in [json!({}), json!({"maxEntries": 0})] {
+        let settings = settings_with(json!({"maxAgeSeconds": 100, "leeway": 10, "tokenCache": cache}));
+        let gate = Gate::new(parse_config(settings.to_string().as_bytes(), None).unwrap());
+        for (now, expected) in [
+            (NOW, None),
+            (NOW + 110, None),
+            (NOW + 111, Some(Rejection::TooOld)),
+            (NOW + 111, Some(Rejection::TooOld)),
+            (NOW + 110, None),
+            (NOW + 1010, Some(Rejection::Expired)),
+        ] {
+            let case = Case::new("age", vec![http::header("Authorization", &header)], Ok(""));
+            assert_eq!(gate.decide(&case, now).rejection(), expected, "{cache}, {now}");
+        }
+    }
+}
+
+#[test]
 fn a_claim_header_has_the_characters_that_user_ids_have() {
     let claims = json!({"sub": "alice", "name": "Müller", "city": "Köln", "level": "5"});
     let request = Case::new("claims", vec![http::authorization(&rs256(&claims))], Ok("alice"));

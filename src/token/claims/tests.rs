@@ -142,6 +142,23 @@ fn a_lifetime_is_from_iat_or_else_nbf_to_exp() {
 }
 
 #[test]
+fn an_age_is_from_iat_to_now() {
+    let rules = Rules { max_age: Some(600), leeway: 30, ..rules() };
+    for (claims, result) in [
+        (json!({"iat": NOW}), Ok(())),
+        (json!({"iat": NOW - 630}), Ok(())),
+        (json!({"iat": NOW - 631}), Err(Rejection::TooOld)),
+        (json!({"iat": 0}), Err(Rejection::TooOld)),
+        (json!({"iat": 1e30}), Err(Rejection::IssuedInFuture)),
+        (json!({"nbf": NOW}), Err(Rejection::IatMissing)),
+        (json!({"exp": NOW + 1}), Err(Rejection::IatMissing)),
+        (json!({"iat": NOW - 631, "exp": NOW - 30}), Err(Rejection::Expired)),
+    ] {
+        assert_eq!(admit(&rules, &claims), result, "{claims}");
+    }
+}
+
+#[test]
 fn a_required_claim_has_one_of_its_values() {
     let required = vec![
         (ClaimName::new("/realm/roles".into()), vec![json!("kinto"), json!("admin")]),

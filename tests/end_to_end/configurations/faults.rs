@@ -108,6 +108,11 @@ pub(super) fn of_kinto_jwt_settings() -> Vec<(Value, &'static [&'static str])> {
         ),
         (settings_with(json!({"padding": true})), &["padding is neither accept nor refuse"]),
         (settings_with(json!({"padding": "Accept"})), &["padding is neither accept nor refuse"]),
+        (
+            settings_with(json!({"maxAgeSeconds": -1})),
+            &["maxAgeSeconds is not a whole number of seconds from 0"],
+        ),
+        (settings_with(json!({"maxAgeSeconds": 31_622_401})), &["maxAgeSeconds is not a whole number"]),
         (settings_with(json!({"leeway": -1})), &["leeway is not a whole number of seconds from 0 to 86400"]),
         (settings_with(json!({"leeway": 86_401})), &["leeway is not a whole number"]),
         (settings_with(json!({"leeway": 1.5})), &["leeway is not a whole number"]),

@@ -32,6 +32,28 @@ pub(super) fn rules(policies: &mut Vec<Policy>, now: u64) {
         list.claims("no exp", json!({"sub": "alice", "iat": now}), Err(ExpMissing));
         list.claims("no start", json!({"sub": "alice", "exp": exp}), Err(StartMissing));
     });
+    add_policy(policies, "age", settings_with(json!({"maxAgeSeconds": 3600, "leeway": 300})), |list| {
+        list.claims("new", json!({"sub": "alice", "iat": now - 60}), Ok("alice"));
+        list.claims("nearly an hour old", json!({"sub": "alice", "iat": now - 3500}), Ok("alice"));
+        list.claims("within the leeway", json!({"sub": "alice", "iat": now - 3700, "exp": exp}), Ok("alice"));
+        list.claims("too old", json!({"sub": "alice", "iat": now - 3910, "exp": exp}), Err(TooOld));
+        list.claims(
+            "too old, expired",
+            json!({"sub": "alice", "iat": now - 9000, "exp": now - 600}),
+            Err(Expired),
+        );
+        list.claims("of 1970", json!({"sub": "alice", "iat": 0, "exp": exp}), Err(TooOld));
+        list.claims("of the future", json!({"sub": "alice", "iat": now + 900}), Err(IssuedInFuture));
+        list.claims("no iat", json!({"sub": "alice", "exp": exp}), Err(IatMissing));
+        list.claims("nbf only", json!({"sub": "alice", "nbf": now - 60, "exp": exp}), Err(IatMissing));
+        list.claims(
+            "iat of text",
+            json!({"sub": "alice", "iat": (now - 60).to_string()}),
+            Err(NotNumericDate),
+        );
+        // Not its lifetime, which may be longer.
+        list.claims("for a year", json!({"sub": "alice", "iat": now, "exp": now + 31_536_000}), Ok("alice"));
+    });
     add_policy(policies, "requireExp", settings_with(json!({"requireExp": true})), |list| {
         list.claims("exp", json!({"sub": "alice", "exp": exp}), Ok("alice"));
         list.claims("no exp", json!({"sub": "alice"}), Err(ExpMissing));
