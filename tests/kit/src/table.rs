@@ -6,6 +6,7 @@
 
 mod claims;
 mod failures;
+mod issuers;
 mod key_forms;
 mod key_sets;
 mod kinto_jwt;
@@ -181,6 +182,7 @@ fn add_policy(policies: &mut Vec<Policy>, name: &'static str, settings: Value, f
 pub fn policies(now: u64) -> Vec<Policy> {
     let mut policies = kinto_jwt::policies(now);
     key_sets::key_sets(&mut policies, now);
+    issuers::published(&mut policies, now);
     key_forms::certificates(&mut policies, now);
     key_forms::without_kid(&mut policies, now);
     key_forms::curves(&mut policies, now);
