@@ -28,6 +28,8 @@ pub enum Rejection {
     AlgNotAllowed,
     /// `typ` is not the one of the policy (RFC 8725 section 3.11).
     TypMismatch,
+    /// A parameter of `requiredParameters` is missing in the token's header, or has another value.
+    ParameterMismatch,
     /// `kid` is not a string (RFC 7515 section 4.1.4).
     KidNotString,
     /// `crit` is present; this filter implements no extension (RFC 7515 section 4.1.11).
@@ -114,6 +116,7 @@ impl Rejection {
             Self::HeaderNotJson => "header_not_json",
             Self::AlgNotAllowed => "alg_not_allowed",
             Self::TypMismatch => "typ_mismatch",
+            Self::ParameterMismatch => "parameter_mismatch",
             Self::KidNotString => "kid_not_string",
             Self::CriticalExtension => "critical_extension",
             Self::UnencodedPayload => "unencoded_payload",

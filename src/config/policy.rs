@@ -17,7 +17,7 @@ use crate::keys::ring::KeyRing;
 use crate::request::credentials::{Credentials, Place};
 use crate::request::identity_header::{IdentityHeader, is_field_name, same_key, wsgi_key};
 use crate::token::claim_name::ClaimName;
-use crate::token::claims::{Issuers, Refused, Rules};
+use crate::token::claims::{Issuers, Refused, RequiredMembers, Rules};
 use crate::token::header_text::Charset;
 use crate::token::jws::Padding;
 
@@ -73,6 +73,7 @@ impl Reader {
             issuers: Issuers::new(issuers),
             padding,
             typ,
+            required_parameters: required_members(settings, "requiredParameters", "{ signer: arn:aws:.. }")?,
             algorithms,
             verification: if is_verified { Verification::On { keys, rules } } else { Verification::Off },
             user_id_claim: ClaimName::new(settings.text("userIdTokenKey", "sub")?),
@@ -262,7 +263,11 @@ fn rules(settings: &mut Settings) -> Result<Rules, ConfigError> {
         require_exp: settings.bool("requireExp", false)?,
         max_lifetime: seconds(settings, "maxLifetimeSeconds")?,
         max_age: seconds(settings, "maxAgeSeconds")?,
-        required_claims: required_claims(settings)?,
+        required_claims: required_members(
+            settings,
+            "requiredClaims",
+            "{ email_verified: true, /realm/roles: [kinto] }",
+        )?,
         required_scopes: required_scopes(settings)?,
         refused: Refused::default(),
     })
@@ -354,8 +359,12 @@ fn seconds(settings: &mut Settings, name: &str) -> Result<Option<u64>, ConfigErr
     }
 }
 
-fn required_claims(settings: &mut Settings) -> Result<Vec<(ClaimName, Vec<Value>)>, ConfigError> {
-    let required = settings.map("requiredClaims", "{ email_verified: true, /realm/roles: [kinto] }")?;
+fn required_members(
+    settings: &mut Settings,
+    setting: &str,
+    example: &str,
+) -> Result<RequiredMembers, ConfigError> {
+    let required = settings.map(setting, example)?;
     let read = |(name, values): (String, Value)| {
         let values = match values {
             Value::Array(values) => values,
@@ -364,14 +373,14 @@ fn required_claims(settings: &mut Settings) -> Result<Vec<(ClaimName, Vec<Value>
         let plain = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();
         if values.is_empty() || !values.iter().all(plain) {
             return Err(error(
-                &format!("requiredClaims.{name}"),
+                &format!("{setting}.{name}"),
                 "is neither a text, number or boolean nor a list of them",
-                "write the value that the claim must have, or a list of which any will do",
+                "write the value that it must have, or a list of which any will do",
             ));
         }
         Ok((ClaimName::new(name), values))
     };
-    required.into_map().into_iter().map(read).collect()
+    required.into_map().into_iter().map(read).collect::<Result<_, _>>().map(RequiredMembers)
 }
 
 fn required_scopes(settings: &mut Settings) -> Result<Vec<String>, ConfigError> {

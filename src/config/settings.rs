@@ -51,7 +51,7 @@ pub(crate) enum Topic {
 }
 
 /// All settings, in the order in which messages and the documentation list them.
-pub(crate) const SETTINGS: [(&str, Topic); 34] = [
+pub(crate) const SETTINGS: [(&str, Topic); 35] = [
     ("public_key", Topic::Key),
     ("publicKeyEnv", Topic::Key),
     ("jwks", Topic::Key),
@@ -65,6 +65,7 @@ pub(crate) const SETTINGS: [(&str, Topic); 34] = [
     ("issuer", Topic::Policy),
     ("audience", Topic::Policy),
     ("typ", Topic::Policy),
+    ("requiredParameters", Topic::Policy),
     ("requireExp", Topic::Policy),
     ("maxLifetimeSeconds", Topic::Policy),
     ("maxAgeSeconds", Topic::Policy),

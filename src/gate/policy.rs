@@ -15,7 +15,7 @@ use crate::keys::ring::KeyRing;
 use crate::rejection::{Reason, Rejection};
 use crate::request::credentials::Credentials;
 use crate::token::claim_name::ClaimName;
-use crate::token::claims::{Admitted, Issuers, NumericDate, Rules, Validity};
+use crate::token::claims::{Admitted, Issuers, NumericDate, RequiredMembers, Rules, Validity};
 use crate::token::header_text::{Charset, HeaderText};
 use crate::token::jws::{LastHeader, Padding, Token};
 use crate::token::user_id::UserId;
@@ -35,6 +35,8 @@ pub(crate) struct Policy {
     pub(crate) padding: Padding,
     /// `typ`: the media type that a token says it is (RFC 8725 section 3.11).
     pub(crate) typ: Option<String>,
+    /// `requiredParameters`: what the header of a token must say.
+    pub(crate) required_parameters: RequiredMembers,
     /// `algorithm`: the values that `alg` may have.
     pub(crate) algorithms: Vec<Algorithm>,
     /// `verifyToken`: what proves a token.
@@ -103,6 +105,9 @@ impl Policy {
             Verification::On { keys, rules } => {
                 let keys = keys.current().ok_or(Rejection::KeysUnavailable)?;
                 let claims = keys.verify(&parsed, self.algorithm_of(&parsed)?, counters)?;
+                if !self.required_parameters.hold(parsed.header()) {
+                    return Err(Rejection::ParameterMismatch.into());
+                }
                 rules.admit(claims, &self.issuers, now)?
             }
         };

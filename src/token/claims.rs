@@ -87,6 +87,21 @@ impl Validity {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Issuers(Option<Vec<String>>);
 
+/// Members that a JSON object must have, and for each the values of which it must have one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RequiredMembers(pub Vec<(ClaimName, Vec<Value>)>);
+
+impl RequiredMembers {
+    /// Whether the object has them all.
+    pub(crate) fn hold(&self, object: &Value) -> bool {
+        self.0.iter().all(|(name, values)| match name.find(object) {
+            Some(Value::Array(items)) => items.iter().any(|item| values.contains(item)),
+            Some(value) => values.contains(value),
+            None => false,
+        })
+    }
+}
+
 /// The rules that claims must follow.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
@@ -100,8 +115,8 @@ pub(crate) struct Rules {
     pub max_lifetime: Option<u64>,
     /// `maxAgeSeconds`: the longest time from `iat` to now.
     pub max_age: Option<u64>,
-    /// `requiredClaims`: claims, and for each the values of which it must have one.
-    pub required_claims: Vec<(ClaimName, Vec<Value>)>,
+    /// `requiredClaims`: claims that a token must have.
+    pub required_claims: RequiredMembers,
     /// `requiredScopes`: a token must have all of these scopes.
     pub required_scopes: Vec<String>,
     /// `refusedClaims` and `issuedAfter`: which tokens the operator has shut out.
@@ -227,12 +242,7 @@ impl Rules {
     }
 
     fn check_required(&self, claims: &Value) -> Result<(), Rejection> {
-        let has = |(name, values): &(ClaimName, Vec<Value>)| match name.find(claims) {
-            Some(Value::Array(items)) => items.iter().any(|item| values.contains(item)),
-            Some(value) => values.contains(value),
-            None => false,
-        };
-        if !self.required_claims.iter().all(has) {
+        if !self.required_claims.hold(claims) {
             return Err(Rejection::ClaimMismatch);
         }
         let granted = scopes(claims);

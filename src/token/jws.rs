@@ -81,6 +81,11 @@ impl<'t> Token<'t> {
         self.header.get("typ")?.as_str()
     }
 
+    /// All parameters of the header (RFC 7515 section 4).
+    pub(crate) fn header(&self) -> &Value {
+        &self.header
+    }
+
     /// The octets that the signature is over (RFC 7515 section 5.2, step 8).
     pub(crate) fn signing_input(&self) -> &'t [u8] {
         self.signing_input

@@ -164,7 +164,7 @@ fn a_required_claim_has_one_of_its_values() {
         (ClaimName::new("/realm/roles".into()), vec![json!("kinto"), json!("admin")]),
         (ClaimName::new("verified".into()), vec![json!(true)]),
     ];
-    let rules = Rules { required_claims: required, ..rules() };
+    let rules = Rules { required_claims: RequiredMembers(required), ..rules() };
     for (claims, result) in [
         (json!({"realm": {"roles": ["x", "admin"]}, "verified": true}), Ok(())),
         (json!({"realm": {"roles": "kinto"}, "verified": true}), Ok(())),

@@ -106,6 +106,11 @@ pub(super) fn of_kinto_jwt_settings() -> Vec<(Value, &'static [&'static str])> {
             settings_with(json!({"algorithm": ["RS256", "ES256"]})),
             &["an RSA key, which is for RS256", "algorithm is ES256"],
         ),
+        (
+            settings_with(json!({"requiredParameters": {"signer": null}})),
+            &["requiredParameters.signer is neither a text"],
+        ),
+        (settings_with(json!({"requiredParameters": ["a"]})), &["requiredParameters is not a map"]),
         (settings_with(json!({"padding": true})), &["padding is neither accept nor refuse"]),
         (settings_with(json!({"padding": "Accept"})), &["padding is neither accept nor refuse"]),
         (

@@ -225,7 +225,7 @@ pub(super) fn padding(policies: &mut Vec<Policy>, now: u64) {
     let in_header = |token: &str| vec![header("X-Amzn-Oidc-Data", token)];
     let settings = |padding: &str| {
         json!({"public_key": public_key("p256"), "algorithm": "ES256", "issuer": issuer, "requireExp": true,
-            "http_header": "X-Amzn-Oidc-Data", "padding": padding})
+            "http_header": "X-Amzn-Oidc-Data", "padding": padding, "requiredParameters": {"signer": signer}})
     };
     let without = jws("ES256", "p256", header_now.to_string(), claims.to_string());
     add_policy(policies, "padding accept", settings("accept"), |list| {
@@ -243,6 +243,24 @@ pub(super) fn padding(policies: &mut Vec<Policy>, now: u64) {
         let other =
             padded(&header_now, &json!({"sub": "alice", "exp": now + 120, "iss": "https://other.example"}));
         list.headers("another issuer", in_header(&other), Err(IssuerUnknown));
+        // The load balancer of another customer, whose tokens the same key has signed.
+        for (name, signer) in [
+            ("another signer", json!(signer.replace("123456789012", "210987654321"))),
+            ("a longer signer", json!(format!("{signer}0"))),
+            ("a signer in upper case", json!(signer.to_uppercase())),
+            ("signers without ours", json!(["a", "b"])),
+            ("no signer", Value::Null),
+        ] {
+            let mut header = header_now.clone();
+            header["signer"] = signer;
+            list.headers(name, in_header(&padded(&header, &claims)), Err(ParameterMismatch));
+        }
+        let mut in_claims = claims.clone();
+        in_claims["signer"] = json!(signer);
+        let mut without_signer = header_now.clone();
+        without_signer.as_object_mut().unwrap().remove("signer");
+        let token = padded(&without_signer, &in_claims);
+        list.headers("a signer in the claims", in_header(&token), Err(ParameterMismatch));
         // The signature is over the text as it was sent.
         for (name, token) in [
             ("padding taken away", format!("{}.{}.{third}", bare(first), bare(second))),
