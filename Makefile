@@ -5,7 +5,7 @@ MODULE := target/wasm32-wasip1/release/kinto_jwt_filter.wasm
 VENV := .venv
 PYTHON ?= python3
 
-.PHONY: build run test browser-test monitoring-test bench docs lint clean setup-run setup-test compose-up compose-test compose-down compose-logs have-docker
+.PHONY: build run test browser-test monitoring-test bench docs kubernetes-files lint clean setup-run setup-test compose-up compose-test compose-down compose-logs have-docker
 
 build:
 	@sh build/module.sh
@@ -66,6 +66,14 @@ docs: $(MDBOOK)
 	@$(MDBOOK) build docs > target/book.log 2>&1 || { cat target/book.log >&2; exit 1; }
 	@! grep -E 'WARN|ERROR' target/book.log >&2
 	@echo target/book/index.html
+
+# The copies of envoy.yaml and kinto.ini that kustomize wants below its folder; a test compares them.
+kubernetes-files:
+	cp envoy/kinto.ini envoy/kubernetes/kinto/kinto.ini
+	{ printf '%s\n#\n' '# Made of envoy/envoy.yaml by `make kubernetes-files`: for a pod in which Kinto is beside Envoy.'; \
+	    sed -e 's/address: 127.0.0.1 # compose: 0.0.0.0/address: 0.0.0.0/' -e 's/ # compose: kinto$$//' \
+	    -e 's|target/wasm32-wasip1/release/kinto_jwt_filter.wasm|/opt/kinto-jwt-filter/plugin.wasm|' envoy/envoy.yaml; \
+	} > envoy/kubernetes/envoy.yaml
 
 lint:
 	cargo fmt --all --check
