@@ -5,11 +5,18 @@ MODULE := target/wasm32-wasip1/release/kinto_jwt_filter.wasm
 VENV := .venv
 PYTHON ?= python3
 
-.PHONY: build run test browser-test monitoring-test bench docs kubernetes-files lint clean setup-run setup-test compose-up compose-test compose-down compose-logs have-docker
+.PHONY: build image run test browser-test monitoring-test bench docs kubernetes-files lint clean setup-run setup-test compose-up compose-test compose-down compose-logs have-docker
 
 build:
 	@sh build/module.sh
 	@ls -l $(MODULE) | awk '{ print $$NF ": " $$5 " bytes" }'
+
+# The module as an image for registries, without a container engine. docs/images.md says what to do with it.
+IMAGE := target/image
+
+image: build
+	@rm -rf $(IMAGE)
+	@cargo run --locked --quiet --package module-image -- $(MODULE) $(IMAGE)
 
 $(VENV)/run.done: envoy/demo/requirements.txt
 	$(PYTHON) -m venv $(VENV)
