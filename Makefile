@@ -1,11 +1,11 @@
-# make run: the demo.  make test, make browser-test, make monitoring-test, make compose-test: all that proves it.  Each
-# sets up what it needs, but for Chromium, Prometheus and Docker.
+# make run: the demo.  make test, make browser-test, make monitoring-test, make image-test, make compose-test: all that
+# proves it.  Each sets up what it needs, but for Chromium, Prometheus, a registry and Docker.
 
 MODULE := target/wasm32-wasip1/release/kinto_jwt_filter.wasm
 VENV := .venv
 PYTHON ?= python3
 
-.PHONY: build image sbom run test browser-test monitoring-test bench docs kubernetes-files lint clean setup-run setup-test compose-up compose-test compose-down compose-logs have-docker
+.PHONY: build image sbom run test browser-test monitoring-test image-test bench docs kubernetes-files lint clean setup-run setup-test compose-up compose-test compose-down compose-logs have-docker
 
 build:
 	@sh build/module.sh
@@ -59,6 +59,10 @@ monitoring-test: build setup-test
 	@command -v prometheus > /dev/null || { echo "monitoring-test: apt-get install --no-install-recommends prometheus" >&2; exit 1; }
 	# All at once: they share one Envoy and one Prometheus.
 	cargo test --locked --test monitoring -- --test-threads 16
+
+image-test: image sbom setup-test
+	@command -v docker-registry > /dev/null && command -v skopeo > /dev/null || { echo "image-test: apt-get install --no-install-recommends docker-registry skopeo" >&2; exit 1; }
+	cargo test --locked --test image
 
 $(VENV)/bench.done: benches/requirements.txt $(VENV)/test.done
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<

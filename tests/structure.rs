@@ -192,3 +192,15 @@ fn the_module_imports_only_what_proxies_offer() {
     }
     assert!(count > 10, "only {count} imports were found");
 }
+
+#[test]
+fn the_module_names_no_folder_of_this_machine() {
+    // Or another machine would make another module of the same source: build/module.sh maps the names.
+    let module = String::from_utf8_lossy(&module_bytes()).into_owned();
+    assert!(module.contains("/registry/") && module.contains("src/filter"), "it names no file at all");
+    let home = std::env::var("HOME").unwrap();
+    let cargo = std::env::var("CARGO_HOME").unwrap_or_else(|_| format!("{home}/.cargo"));
+    for folder in [&cargo, env!("CARGO_MANIFEST_DIR")] {
+        assert!(!module.contains(folder), "{folder} is in the module");
+    }
+}

@@ -21,7 +21,9 @@ const LABELS: [(&str, &str); 5] = [
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
-    let [module, folder] = arguments.as_slice() else { return Err("usage: module-image MODULE FOLDER".into()) };
+    let [module, folder] = arguments.as_slice() else {
+        return Err("usage: module-image MODULE FOLDER".into());
+    };
     let package = package()?;
     let version = package.get("version").and_then(Value::as_str).ok_or("Cargo.toml has no version")?;
     let bytes = read(module)?;
