@@ -5,7 +5,7 @@ MODULE := target/wasm32-wasip1/release/kinto_jwt_filter.wasm
 VENV := .venv
 PYTHON ?= python3
 
-.PHONY: build image sbom run test browser-test monitoring-test image-test bench docs kubernetes-files lint clean setup-run setup-test compose-up compose-test compose-down compose-logs have-docker
+.PHONY: build image sbom run test browser-test monitoring-test image-test bench docs kubernetes-files lint lint-workflows clean setup-run setup-test compose-up compose-test compose-down compose-logs have-docker
 
 build:
 	@sh build/module.sh
@@ -105,6 +105,18 @@ lint:
 	# Those that `cargo test` leaves out too: `--all-targets` has none with `test = false`.
 	cargo clippy --locked --test '*' -- -D warnings
 	cargo clippy --locked --target wasm32-wasip1 -- -D warnings
+
+# The workflows of .github: what is wrong in them (actionlint), and what would help an attacker (zizmor).
+WORKFLOW_LINT := target/tools/workflow-lint
+
+$(WORKFLOW_LINT)/done: .github/lint-requirements.txt
+	$(PYTHON) -m venv $(WORKFLOW_LINT)
+	$(WORKFLOW_LINT)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+lint-workflows: $(WORKFLOW_LINT)/done
+	$(WORKFLOW_LINT)/bin/actionlint .github/workflows/*.yaml
+	$(WORKFLOW_LINT)/bin/zizmor --offline --quiet .github/workflows
 
 # Compose v2 is `docker compose`, Debian's 1.29 is `docker-compose`.
 compose = $(shell docker compose version > /dev/null 2>&1 && echo docker compose || echo docker-compose) \
