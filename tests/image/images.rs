@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use kit::http::{self, authorization};
-use kit::servers::{Envoy, Kinto, demo_config, made, module, wasm};
+use kit::servers::{Envoy, Kinto, demo_config, made, module, project, wasm};
 use kit::tokens::{now, token};
 use module_image::{FILE_NAME, Labels, Layout, gzip, media_type, sha256, tar, write};
 use serde_json::{Value, json};
@@ -84,6 +84,21 @@ fn a_layout_is_not_written_over_another() {
 fn the_hash_beside_the_module_is_the_modules() {
     let hash = std::fs::read_to_string(made("target/wasm32-wasip1/release/kinto_jwt_filter.wasm.sha256"));
     assert_eq!(hash.unwrap(), format!("{}  kinto_jwt_filter.wasm\n", sha256(&built_module())));
+}
+
+/// Another Rust makes another module.
+#[test]
+fn all_that_build_a_release_name_one_rust() {
+    let read = |path: &str| std::fs::read_to_string(project(path)).unwrap();
+    let dockerfile = read("envoy/Dockerfile");
+    let version = dockerfile.split_once("FROM rust:").unwrap().1.split('-').next().unwrap();
+    for path in [".github/workflows/ci.yaml", ".github/workflows/release.yaml"] {
+        assert!(read(path).contains(&format!("RUSTUP_TOOLCHAIN: {version} ")), "{path}: {version}");
+    }
+    assert!(
+        read("docs/images.md").contains(&format!("`RUSTUP_TOOLCHAIN={version} make image`")),
+        "{version}"
+    );
 }
 
 #[test]
