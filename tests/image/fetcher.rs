@@ -1,5 +1,6 @@
-//! How Istio's agent reads an image, after `pkg/wasm/imagefetcher.go` and `pkg/wasm/cache.go` of istio/istio at commit
-//! 86c9f01f (1.32-dev, 2026-08-22). Envoy Gateway has a copy of the same code.
+//! How Istio's agent reads an image, after `pkg/wasm/imagefetcher.go` (at commit 01348d90) and `pkg/wasm/cache.go` (at
+//! 015c8e54) of istio/istio. The rules are the same in 86c9f01f (1.32-dev, 2026-08-22), and Envoy Gateway has a copy.
+//! Older versions ask for exactly one layer, which ours has.
 
 use std::io::Read;
 
