@@ -81,7 +81,7 @@ impl Refusal {
         match self {
             Self::TooLarge => Answer::too_large("The batch is larger than the proxy's limit."),
             Self::Overflow => Answer::too_large(
-                "The batch is larger than the proxy's buffer: send fewer sub-requests at once, or have the limit \
+                "The body is larger than the proxy's buffer: send fewer sub-requests at once, or have the limit \
                  raised (request_body_buffer_limit or per_connection_buffer_limit_bytes in Envoy).",
             ),
             // Kinto's own words.

@@ -3,19 +3,35 @@
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
-use crate::batch::body::{Rewritten, UnknownKeys, rewrite};
+use crate::batch::body::{Rewritten, UnknownKeys, growth, rewrite};
 use crate::batch::refusal::Refusal;
 use crate::batch::splice::Splicer;
-use crate::filter::host::{Body, Host, Wait};
+use crate::filter::host::{Body, Host, HostError, Wait};
 use crate::filter::state::{At, Batch, Flow, Next, State, answered, count_and_log, refuse};
 use crate::gate::decide::Gate;
 use crate::rejection::Reason;
 
+/// When a batch is decided by its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// In the callback in which the body has come to its end.
+    Arrived,
+    /// Later: the headers have waited for keys, and the body came meanwhile.
+    HeadersWaited,
+    /// Later: the body has waited for keys.
+    BodyWaited,
+}
+
 /// Decides on a batch by its body, of which the host holds `size` bytes.
-pub(super) fn decide_body(gate: &Gate, host: &impl Host, batch: Batch, size: usize, may_wait: bool) -> Next {
+///
+/// A body grows in the callback only, where Envoy answers 413 after the callback if its buffer is too small. Later, Envoy
+/// would answer within the call that makes the body longer, and call the module within that call, which the SDK does not
+/// bear: Envoy would crash.
+pub(super) fn decide_body(gate: &Gate, host: &impl Host, batch: Batch, size: usize, phase: Phase) -> Next {
     let has_origin = batch.has_origin;
     let body = host.body(Body::Request, size)?;
-    if body.len() > gate.config().batch.max_bytes {
+    // A body that has waited was measured before, and has spaces at its end.
+    if phase != Phase::BodyWaited && body.len() > gate.config().batch.max_bytes {
         return refuse(gate, host, Refusal::TooLarge, has_origin);
     }
     let now = host.now()?.as_secs();
@@ -24,8 +40,12 @@ pub(super) fn decide_body(gate: &Gate, host: &impl Host, batch: Batch, size: usi
         Ok(rewritten) => rewritten,
         Err(refusal) => return refuse(gate, host, refusal, has_origin),
     };
-    if let Some(policy) = rewritten.awaits.filter(|_| may_wait) {
+    if let Some(policy) = rewritten.awaits.filter(|_| phase != Phase::BodyWaited) {
         match host.wait(policy)? {
+            Wait::Granted if phase == Phase::Arrived => {
+                let (batch, size) = make_room(gate, host, batch, size, body)?;
+                return Ok((Flow::Pause, State::AwaitingKeys(At::Body { batch, size })));
+            }
             Wait::Granted => return Ok((Flow::Pause, State::AwaitingKeys(At::Body { batch, size }))),
             Wait::Needless => {}
             Wait::NoRoom => match rewritten_with(UnknownKeys::AreUnavailable) {
@@ -37,6 +57,9 @@ pub(super) fn decide_body(gate: &Gate, host: &impl Host, batch: Batch, size: usi
     let Some(content) = pad(std::mem::take(&mut rewritten.body), batch.content_length) else {
         return refuse(gate, host, Refusal::TooLong, has_origin);
     };
+    if phase != Phase::Arrived && content.len() > body.len() {
+        return refuse(gate, host, Refusal::TooLong, has_origin);
+    }
     report_batch(gate, host, &rewritten, batch.outer.reason);
     if rewritten.forwarded == 0 && !rewritten.rejected.is_empty() {
         let entries: Vec<Value> = rewritten.rejected.into_iter().map(|(_, entry)| entry).collect();
@@ -48,6 +71,23 @@ pub(super) fn decide_body(gate: &Gate, host: &impl Host, batch: Batch, size: usi
         rejected => State::Splicing(Splicer::new(rejected, rewritten.forwarded)),
     };
     Ok((Flow::Continue, state))
+}
+
+/// Makes the body that the host holds as long as it may become, with spaces at its end. Returns the batch and the size of
+/// the body.
+fn make_room(
+    gate: &Gate,
+    host: &impl Host,
+    batch: Batch,
+    size: usize,
+    mut body: Vec<u8>,
+) -> Result<(Batch, usize), HostError> {
+    let room = batch
+        .content_length
+        .unwrap_or_else(|| body.len().saturating_add(growth(gate, body.len(), &batch.outer)));
+    body.resize(room.max(body.len()), b' ');
+    host.set_body(Body::Request, size, &body)?;
+    Ok((batch, body.len()))
 }
 
 fn report_batch(gate: &Gate, host: &impl Host, rewritten: &Rewritten, outer: Option<Reason>) {

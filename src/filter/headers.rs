@@ -16,13 +16,13 @@ use crate::request::credentials::Place;
 pub(super) fn take_headers(gate: &Gate, host: &impl Host, end_of_stream: bool) -> Next {
     let headers = read_headers(gate, host, end_of_stream)?;
     strip_headers(gate, host, &headers, end_of_stream)?;
-    decide_headers(gate, host, &headers, end_of_stream, true)
+    decide_headers(gate, host, &headers, end_of_stream, None)
 }
 
-/// Decides by the headers of a request whose wait for keys is over.
-pub(super) fn decide_again(gate: &Gate, host: &impl Host, end_of_stream: bool) -> Next {
+/// Decides by the headers of a request whose wait for keys is over. `arrived` is how much of the body came meanwhile.
+pub(super) fn decide_again(gate: &Gate, host: &impl Host, end_of_stream: bool, arrived: Arrived) -> Next {
     let headers = read_headers(gate, host, end_of_stream)?;
-    decide_headers(gate, host, &headers, end_of_stream, false)
+    decide_headers(gate, host, &headers, end_of_stream, Some(arrived))
 }
 
 fn read_headers<'h, H: Host>(
@@ -90,10 +90,10 @@ fn decide_headers<H: Host>(
     host: &H,
     headers: &RequestHeaders<'_, H>,
     end_of_stream: bool,
-    may_wait: bool,
+    waited: Option<Arrived>,
 ) -> Next {
     let mut decision = decide(gate, host, headers)?;
-    if let Some(policy) = decision.awaits.filter(|_| may_wait) {
+    if let Some(policy) = decision.awaits.filter(|_| waited.is_none()) {
         match host.wait(policy)? {
             Wait::Granted => {
                 let at = At::Headers { end_of_stream, arrived: Arrived::Nothing };
@@ -116,7 +116,9 @@ fn decide_headers<H: Host>(
         // The request of a batch is not rejected itself: each of its sub-requests may be.
         Target::Batch(prefix) if !decision.lacks_keys() => {
             let (outer, has_origin) = (BatchRequest::new(decision, prefix), has_origin(headers)?);
-            return begin_batch(gate, host, headers, outer, has_origin)?
+            // A body that is there already must not grow: `decide_body` says why.
+            let may_grow = waited != Some(Arrived::All);
+            return begin_batch(gate, host, headers, outer, has_origin, may_grow)?
                 .or_else(|refusal| refuse(gate, host, refusal, has_origin));
         }
         Target::Batch(_) | Target::Other => {}
@@ -203,6 +205,7 @@ fn begin_batch<H: Host>(
     headers: &RequestHeaders<'_, H>,
     outer: BatchRequest,
     has_origin: bool,
+    may_grow: bool,
 ) -> Result<Result<(Flow, State), Refusal>, HostError> {
     let first = |name| headers.values(name).next();
     let set = |name, value: Option<&[u8]>| host.set_field(Fields::RequestHeaders, name, value);
@@ -214,7 +217,8 @@ fn begin_batch<H: Host>(
     if declared.is_some_and(|length: usize| length > gate.config().batch.max_bytes) {
         return Ok(Err(Refusal::TooLarge));
     }
-    let content_length = declared.map(|length| length.saturating_add(growth(gate, length, &outer)));
+    let growth = |length| if may_grow { growth(gate, length, &outer) } else { 0 };
+    let content_length = declared.map(|length| length.saturating_add(growth(length)));
     if let Some(length) = content_length {
         set("content-length", Some(length.to_string().as_bytes()))?;
     }

@@ -8,7 +8,7 @@ use log::error;
 
 use crate::answer::Answer;
 use crate::batch::refusal::Refusal;
-use crate::filter::body::decide_body;
+use crate::filter::body::{Phase, decide_body};
 use crate::filter::headers::{decide_again, strip, take_headers};
 use crate::filter::host::{Fields, Host, HostError};
 use crate::filter::response::{check_answer, check_overflow, replace_body, splice_body};
@@ -49,7 +49,7 @@ impl HttpRequest {
             State::Batch(batch) if size > gate.config().batch.max_bytes => {
                 refuse(gate, host, Refusal::TooLarge, batch.has_origin)
             }
-            State::Batch(batch) if end_of_stream => decide_body(gate, host, batch, size, true),
+            State::Batch(batch) if end_of_stream => decide_body(gate, host, batch, size, Phase::Arrived),
             state @ (State::AwaitingKeys(_) | State::Batch(_) | State::Overflowed(_) | State::Answered) => {
                 Ok((Flow::Pause, state))
             }
@@ -69,7 +69,7 @@ impl HttpRequest {
                 let at = At::Headers { end_of_stream, arrived: Arrived::All };
                 Ok((Flow::Pause, State::AwaitingKeys(at)))
             }
-            State::Batch(batch) => decide_body(gate, host, batch, usize::MAX, true),
+            State::Batch(batch) => decide_body(gate, host, batch, usize::MAX, Phase::Arrived),
             state @ (State::AwaitingKeys(_) | State::Overflowed(_) | State::Answered) => {
                 Ok((Flow::Pause, state))
             }
@@ -82,16 +82,18 @@ impl HttpRequest {
     pub fn resume(&mut self, gate: &Gate, host: &impl Host) {
         let next = match self.take() {
             State::AwaitingKeys(At::Headers { end_of_stream, arrived }) => {
-                decide_again(gate, host, end_of_stream).and_then(|next| match (next, arrived) {
+                decide_again(gate, host, end_of_stream, arrived).and_then(|next| match (next, arrived) {
                     ((_, State::Batch(batch)), Arrived::All) => {
-                        decide_body(gate, host, batch, usize::MAX, true)
+                        decide_body(gate, host, batch, usize::MAX, Phase::HeadersWaited)
                     }
                     // The rest of the body is still to come, and the first part must not go on without it.
                     ((_, State::Batch(batch)), Arrived::Part) => Ok((Flow::Pause, State::Batch(batch))),
                     (next, _) => Ok(next),
                 })
             }
-            State::AwaitingKeys(At::Body { batch, size }) => decide_body(gate, host, batch, size, false),
+            State::AwaitingKeys(At::Body { batch, size }) => {
+                decide_body(gate, host, batch, size, Phase::BodyWaited)
+            }
             state => Ok((Flow::Pause, state)),
         };
         let resumed = next.and_then(|next| match next.0 {
@@ -106,7 +108,9 @@ impl HttpRequest {
     pub fn on_response_headers(&mut self, gate: &Gate, host: &impl Host, end_of_stream: bool) -> Flow {
         let next = match self.take() {
             State::Splicing(splicer) => check_answer(gate, host, splicer, end_of_stream),
-            State::Batch(_) => check_overflow(gate, host, State::Answered, end_of_stream),
+            State::AwaitingKeys(_) | State::Batch(_) => {
+                check_overflow(gate, host, State::Answered, end_of_stream)
+            }
             State::BatchForwarded => check_overflow(gate, host, State::Done, end_of_stream),
             state => Ok((Flow::Continue, state)),
         };

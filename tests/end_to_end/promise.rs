@@ -6,3 +6,4 @@ mod secret_header;
 mod small_buffers;
 mod spliced_answers;
 pub(crate) mod undecided;
+mod waiting_batches;

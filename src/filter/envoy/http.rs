@@ -24,7 +24,8 @@ impl RequestContext {
     }
 
     /// Hands a callback to the request. No callback comes during another one: Envoy does what a callback asks for after
-    /// the callback has returned.
+    /// the callback has returned. Outside of the request's callbacks, a body that grows over Envoy's buffer would be an
+    /// exception: `filter/body.rs` lets no body grow there.
     fn act(&self, callback: impl FnOnce(&mut HttpRequest, &Envoy<'_>) -> Flow) -> Action {
         let wait = |policy| self.worker.wait(policy, self.context, &self.request);
         match callback(&mut self.request.borrow_mut(), &Envoy::new(&wait)) {

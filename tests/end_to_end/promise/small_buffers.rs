@@ -9,9 +9,9 @@ use kit::servers::{Envoy, Kinto, as_struct, config_of, manager};
 use kit::table::settings_with;
 use kit::tokens::{now, rs256};
 
-const BUFFER: usize = 32_768;
+pub(super) const BUFFER: usize = 32_768;
 
-fn small(config: &mut Value) {
+pub(super) fn small(config: &mut Value) {
     for listener in config["static_resources"]["listeners"].as_array_mut().unwrap() {
         listener["per_connection_buffer_limit_bytes"] = json!(BUFFER);
         let route = manager(listener).pointer_mut("/route_config/virtual_hosts/0").unwrap();
