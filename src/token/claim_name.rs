@@ -14,10 +14,14 @@ impl ClaimName {
 
     /// The value of the claim in these claims.
     pub(crate) fn find<'c>(&self, claims: &'c Value) -> Option<&'c Value> {
-        claims.get(&self.0).or_else(|| {
-            // The pointer "" of RFC 6901 is the whole document, which is not a claim.
-            self.0.starts_with('/').then(|| claims.pointer(&self.0)).flatten()
-        })
+        self.find_all(claims).next()
+    }
+
+    /// Both values that the name may mean: that of the literal name first.
+    pub(crate) fn find_all<'c>(&self, claims: &'c Value) -> impl Iterator<Item = &'c Value> {
+        // The pointer "" of RFC 6901 is the whole document, which is not a claim.
+        let pointed = self.0.starts_with('/').then(|| claims.pointer(&self.0)).flatten();
+        claims.get(&self.0).into_iter().chain(pointed)
     }
 }
 

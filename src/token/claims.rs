@@ -155,22 +155,29 @@ impl Refused {
                 ));
             }
         }
-        let has = |(name, values): &(ClaimName, Vec<Value>)| match name.find(claims) {
-            Some(Value::Array(items)) => {
-                items.iter().any(|item| values.iter().any(|value| same(item, value)))
-            }
-            Some(claim) => values.iter().any(|value| same(claim, value)),
-            None => false,
+        let is_refused = |claim: &Value, values: &[Value]| match claim {
+            Value::Array(items) => items.iter().any(|item| values.iter().any(|value| same(item, value))),
+            claim => values.iter().any(|value| same(claim, value)),
+        };
+        // Whichever of two claims the name means: a claim that was added hides no other one.
+        let has = |(name, values): &(ClaimName, Vec<Value>)| {
+            name.find_all(claims).any(|claim| is_refused(claim, values))
         };
         if self.claims.iter().any(has) { Err(Rejection::ClaimRefused.into()) } else { Ok(()) }
     }
 }
 
-/// Whether a claim has a value that is refused. A number and the text of it are the same: one user id comes of both.
+/// Whether a claim has a value that is refused. A number and the text of it are the same, and so are `true`, the text
+/// `true` and the text `True`, which Kinto makes of it: one user id comes of them.
 fn same(claim: &Value, refused: &Value) -> bool {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let number = |value: &Value| value.as_f64();
-    text(claim) == text(refused) || (number(claim).is_some() && number(claim) == number(refused))
+    let (claim_text, refused_text) = (text(claim), text(refused));
+    if claim.is_boolean() || refused.is_boolean() {
+        return claim_text.eq_ignore_ascii_case(&refused_text);
+    }
+    // 42.0 and 4.2e1 are 42, too. A whole number is compared by its digits: it may be too long for a double.
+    let number = |text: &str| serde_json::from_str::<Value>(text).ok().as_ref().and_then(Value::as_f64);
+    claim_text == refused_text || (claim.is_f64() && claim.as_f64() == number(&refused_text))
 }
 
 impl Rules {

@@ -116,7 +116,7 @@ pub(super) fn rules(policies: &mut Vec<Policy>, now: u64) {
 /// Tokens that the operator has shut out.
 fn refused(policies: &mut Vec<Policy>, now: u64) {
     let claims = json!({"sub": ["mallory", "42"], "jti": "stolen", "/realm/roles": ["guest", "trial"],
-        "level": 7, "disabled": true, "big": "9007199254740993"});
+        "level": 7, "disabled": true, "zero": "0", "huge": "100000000000000000000", "big": "9007199254740993"});
     add_policy(policies, "refusedClaims", settings_with(json!({"refusedClaims": claims})), |list| {
         let alice = |name: &str, value: Value| json!({"sub": "alice", name: value});
         for (name, value) in [
@@ -127,7 +127,6 @@ fn refused(policies: &mut Vec<Policy>, now: u64) {
             ("level", json!([[7]])),
             ("level", json!({"7": 7})),
             ("disabled", json!(false)),
-            ("disabled", json!("True")),
             ("disabled", json!(1)),
             ("big", json!(9_007_199_254_740_992_u64)),
         ] {
@@ -145,10 +144,21 @@ fn refused(policies: &mut Vec<Policy>, now: u64) {
             ("level", json!([1, 7])),
             ("disabled", json!(true)),
             ("disabled", json!("true")),
+            ("disabled", json!("True")),
+            ("level", json!([6, 7.0])),
+            ("zero", json!(-0.0)),
+            ("zero", json!(0.0)),
+            ("huge", json!(1e20)),
             ("big", json!(9_007_199_254_740_993_u64)),
         ] {
             list.claims(&format!("{name}: {value}"), alice(name, value), Err(ClaimRefused));
         }
+        // A claim of the literal name hides no other one.
+        for literal in [json!("user"), json!(null), json!(["user"])] {
+            let both = json!({"sub": "alice", "realm": {"roles": ["guest"]}, "/realm/roles": literal});
+            list.claims(&format!("hidden by {literal}"), both, Err(ClaimRefused));
+        }
+        list.claims("literal", json!({"sub": "alice", "/realm/roles": "guest"}), Err(ClaimRefused));
         list.claims("other letters", json!({"sub": "Mallory"}), Ok("Mallory"));
         list.claims("expired", json!({"sub": "mallory", "exp": now - 1}), Err(Expired));
         list.token("bad", "a.b.c", Err(NotBase64Url));
@@ -158,6 +168,12 @@ fn refused(policies: &mut Vec<Policy>, now: u64) {
         list.claims("the number", json!({"uid": 42}), Err(ClaimRefused));
         list.claims("its text", json!({"uid": "42"}), Err(ClaimRefused));
         list.claims("another", json!({"uid": 420}), Ok("420"));
+    });
+    let truth = json!({"userIdTokenKey": "uid", "refusedClaims": {"uid": "True"}});
+    add_policy(policies, "refusedClaims of a boolean", settings_with(truth), |list| {
+        list.claims("true", json!({"uid": true}), Err(ClaimRefused));
+        list.claims("its text", json!({"uid": "True"}), Err(ClaimRefused));
+        list.claims("false", json!({"uid": false}), Ok("False"));
     });
     // 2001-09-09T01:46:40Z is 1000000000.
     let since = json!({"issuedAfter": "2001-09-09T01:46:40Z", "leeway": 100});
