@@ -1,5 +1,6 @@
 //! What an operator changes while Envoy runs: who is shut out, what is logged, which secret is used.
 
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::plugin_file::PluginFile;
@@ -31,6 +32,14 @@ fn who_is_shut_out_is_out_within_seconds_and_nobody_else() {
         envoy.stat("wasmcustom.kinto_jwt.cache_lookups.*") == 0 || user(&envoy, &mallory) == yes("mallory")
     );
 
+    // On a connection that stays open over the update, too.
+    let open = TcpStream::connect(("127.0.0.1", envoy.port("kinto"))).unwrap();
+    let on_open = || {
+        let request = format!("GET /v1/ HTTP/1.1\r\nHost: kinto\r\nAuthorization: JWT {mallory}\r\n\r\n");
+        http::exchange_on(open.try_clone().unwrap(), request.as_bytes()).expect("an open connection").user()
+    };
+    assert_eq!(on_open(), yes("mallory"));
+
     let mut update = |what: &str, settings: Value, expected: [String; 3]| {
         let start = Instant::now();
         file.write(&settings_with(settings));
@@ -40,6 +49,7 @@ fn who_is_shut_out_is_out_within_seconds_and_nobody_else() {
     };
     let shut_out = json!({"refusedClaims": {"sub": ["mallory"]}});
     update("refusedClaims", shut_out, [yes("alice"), no(), yes("bob")]);
+    assert_eq!(on_open(), no());
     let ago = humantime(now() - 100);
     update("issuedAfter", json!({"issuedAfter": ago}), [yes("alice"), yes("mallory"), no()]);
     update(
