@@ -54,12 +54,15 @@ pub(super) fn decide_body(gate: &Gate, host: &impl Host, batch: Batch, size: usi
             },
         }
     }
-    let Some(content) = pad(std::mem::take(&mut rewritten.body), batch.content_length) else {
+    let fits = |content: &Vec<u8>| phase == Phase::Arrived || content.len() <= body.len();
+    let content = pad(std::mem::take(&mut rewritten.body), batch.content_length).filter(fits);
+    let Some(content) = content else {
+        if phase == Phase::HeadersWaited {
+            // There was no room. At the next attempt the keys are known, and nothing waits.
+            return answered(host, &Answer::keys_unavailable(None), has_origin);
+        }
         return refuse(gate, host, Refusal::TooLong, has_origin);
     };
-    if phase != Phase::Arrived && content.len() > body.len() {
-        return refuse(gate, host, Refusal::TooLong, has_origin);
-    }
     report_batch(gate, host, &rewritten, batch.outer.reason);
     if rewritten.forwarded == 0 && !rewritten.rejected.is_empty() {
         let entries: Vec<Value> = rewritten.rejected.into_iter().map(|(_, entry)| entry).collect();

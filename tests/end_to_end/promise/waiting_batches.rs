@@ -146,6 +146,19 @@ fn a_batch_that_waits_at_its_headers_does_not_grow() {
     }
 }
 
+/// Where it would have to, the client is asked to try again: then the keys are known.
+#[test]
+fn a_batch_that_waits_at_its_headers_and_would_grow_may_come_again() {
+    let stack = Stack::start(&json!({"forwardToken": true}), |config| {
+        wasm(&mut config["static_resources"]["listeners"][0])["allow_on_headers_stop_iteration"] =
+            json!(true);
+    });
+    for chunked in [false, true] {
+        assert_eq!(stack.send(WaitsAt::Headers, 10_000, chunked), (503, false), "chunked {chunked}");
+    }
+    assert_eq!(stack.send(WaitsAt::Body, 10_001, false), (200, true));
+}
+
 /// Nobody needs a valid token for that.
 #[test]
 fn a_strangers_batch_that_waits_takes_nobody_down() {
