@@ -166,18 +166,18 @@ fn on_failure(
 }
 
 fn action(settings: &mut Settings, name: &str, default: Action) -> Result<Action, ConfigError> {
-    match settings.take(name).as_ref().map(Value::as_str) {
-        None => Ok(default),
-        Some(Some("unauthorizedUser")) => Ok(Action::UnauthorizedUser),
-        Some(Some("anonymous")) => Ok(Action::Anonymous),
-        Some(Some("reject")) => Ok(Action::Reject),
-        Some(Some("report")) => Ok(Action::Report),
-        Some(_) => Err(error(
-            name,
-            "is none of the actions",
-            "write unauthorizedUser, anonymous, reject or report, in this spelling",
-        )),
-    }
+    settings.word(
+        name,
+        default,
+        &[
+            ("unauthorizedUser", Action::UnauthorizedUser),
+            ("anonymous", Action::Anonymous),
+            ("reject", Action::Reject),
+            ("report", Action::Report),
+        ],
+        "is none of the actions",
+        "write unauthorizedUser, anonymous, reject or report, in this spelling",
+    )
 }
 
 fn unauthorized(settings: &mut Settings, charset: Charset) -> Result<Option<UserId>, ConfigError> {
@@ -204,15 +204,13 @@ fn unauthorized(settings: &mut Settings, charset: Charset) -> Result<Option<User
 }
 
 fn charset(settings: &mut Settings) -> Result<Charset, ConfigError> {
-    match settings.take("userIdCharset").as_ref().map(Value::as_str) {
-        None | Some(Some("ascii")) => Ok(Charset::Ascii),
-        Some(Some("latin-1")) => Ok(Charset::Latin1),
-        Some(_) => Err(error(
-            "userIdCharset",
-            "is neither ascii nor latin-1",
-            "write latin-1 only if Kinto runs on waitress, gunicorn or uWSGI; Granian loses such user ids",
-        )),
-    }
+    settings.word(
+        "userIdCharset",
+        Charset::Ascii,
+        &[("ascii", Charset::Ascii), ("latin-1", Charset::Latin1)],
+        "is neither ascii nor latin-1",
+        "write latin-1 only if Kinto runs on waitress, gunicorn or uWSGI; Granian loses such user ids",
+    )
 }
 
 fn identity_header(settings: &mut Settings) -> Result<IdentityHeader, ConfigError> {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::config::header::own_header;
 use crate::config::refused::refused;
 use crate::config::remote_jwks::remote_jwks;
-use crate::config::settings::{ConfigError, Settings, Topic, about, error};
+use crate::config::settings::{ConfigError, Settings, Topic, about, error, one_or_more};
 use crate::gate::policy::{Policy, PolicyIndex, Verification};
 use crate::json;
 use crate::keys::algorithm::{ALGORITHMS, Algorithm, names};
@@ -65,7 +65,7 @@ impl Reader {
         let keys = self.keys(name, settings, &algorithms, issuers.as_deref())?;
         let padding = padding(settings)?;
         let typ = settings.optional_text("typ", "at+jwt")?;
-        let rules = Rules { refused: refused(settings)?.and(&self.refused), ..rules(settings)? };
+        let rules = rules(settings, &self.refused)?;
         Ok(Policy {
             index,
             name: name.to_owned(),
@@ -245,18 +245,16 @@ fn algorithms(settings: &mut Settings) -> Result<Vec<Algorithm>, ConfigError> {
 }
 
 fn padding(settings: &mut Settings) -> Result<Padding, ConfigError> {
-    match settings.take("padding").as_ref().map(Value::as_str) {
-        None | Some(Some("refuse")) => Ok(Padding::Refuse),
-        Some(Some("accept")) => Ok(Padding::Accept),
-        Some(_) => Err(error(
-            "padding",
-            "is neither accept nor refuse",
-            "write accept only for an issuer whose tokens have = at the end of their parts",
-        )),
-    }
+    settings.word(
+        "padding",
+        Padding::Refuse,
+        &[("refuse", Padding::Refuse), ("accept", Padding::Accept)],
+        "is neither accept nor refuse",
+        "write accept only for an issuer whose tokens have = at the end of their parts",
+    )
 }
 
-fn rules(settings: &mut Settings) -> Result<Rules, ConfigError> {
+fn rules(settings: &mut Settings, refused_in_all: &Refused) -> Result<Rules, ConfigError> {
     Ok(Rules {
         leeway: settings.integer("leeway", 0, 0..=MAX_LEEWAY, "seconds")?,
         audience: texts_without_empty(settings, "audience", "the tokens have in aud")?,
@@ -269,7 +267,7 @@ fn rules(settings: &mut Settings) -> Result<Rules, ConfigError> {
             "{ email_verified: true, /realm/roles: [kinto] }",
         )?,
         required_scopes: required_scopes(settings)?,
-        refused: Refused::default(),
+        refused: refused(settings)?.and(refused_in_all),
     })
 }
 
@@ -366,10 +364,7 @@ fn required_members(
 ) -> Result<RequiredMembers, ConfigError> {
     let required = settings.map(setting, example)?;
     let read = |(name, values): (String, Value)| {
-        let values = match values {
-            Value::Array(values) => values,
-            value => vec![value],
-        };
+        let values = one_or_more(values);
         let plain = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();
         if values.is_empty() || !values.iter().all(plain) {
             return Err(error(

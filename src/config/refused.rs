@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::config::settings::{ConfigError, Settings, error};
+use crate::config::settings::{ConfigError, Settings, error, one_or_more};
 use crate::token::claim_name::ClaimName;
 use crate::token::claims::{NumericDate, Refused};
 
@@ -26,10 +26,7 @@ pub(crate) fn refused(settings: &mut Settings) -> Result<Refused, ConfigError> {
 
 fn refused_claim((name, values): (String, Value)) -> Result<(ClaimName, Vec<Value>), ConfigError> {
     let setting = || format!("refusedClaims.{name}");
-    let values = match values {
-        Value::Array(values) => values,
-        value => vec![value],
-    };
+    let values = one_or_more(values);
     let is_exact = |value: &Value| value.as_i64().is_some_and(|number| number.unsigned_abs() < INEXACT);
     if values.is_empty()
         || !values.iter().all(|value| value.is_string() || value.is_boolean() || is_exact(value))

@@ -209,6 +209,20 @@ impl Settings {
         }
     }
 
+    /// Takes one of these words, each with its value.
+    pub(crate) fn word<T: Copy>(
+        &mut self,
+        name: &str,
+        default: T,
+        words: &[(&str, T)],
+        fault: &str,
+        remedy: &str,
+    ) -> Result<T, ConfigError> {
+        let Some(value) = self.take(name) else { return Ok(default) };
+        let found = words.iter().find(|(word, _)| value.as_str() == Some(*word));
+        found.map(|(_, value)| *value).ok_or_else(|| error(name, fault, remedy))
+    }
+
     pub(crate) fn text(&mut self, name: &str, default: &str) -> Result<String, ConfigError> {
         match self.take(name) {
             None => Ok(default.to_owned()),
@@ -230,11 +244,7 @@ impl Settings {
 
     /// Takes one text or a list of texts.
     pub(crate) fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, ConfigError> {
-        let items = match self.take(name) {
-            None => return Ok(None),
-            Some(Value::Array(items)) => items,
-            Some(value) => vec![value],
-        };
+        let Some(items) = self.take(name).map(one_or_more) else { return Ok(None) };
         let texts: Option<Vec<String>> = items.iter().map(|item| item.as_str().map(str::to_owned)).collect();
         match texts {
             Some(texts) if !texts.is_empty() => Ok(Some(texts)),
@@ -258,6 +268,14 @@ impl Settings {
                 format!("write a number such as {default}, without quotes"),
             )
         })
+    }
+}
+
+/// A value that may be written as it is or as a list.
+pub(crate) fn one_or_more(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(values) => values,
+        value => vec![value],
     }
 }
 
