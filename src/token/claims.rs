@@ -94,12 +94,16 @@ pub(crate) struct RequiredMembers(pub Vec<(ClaimName, Vec<Value>)>);
 impl RequiredMembers {
     /// Whether the object has them all.
     pub(crate) fn hold(&self, object: &Value) -> bool {
-        self.0.iter().all(|(name, values)| match name.find(object) {
-            Some(Value::Array(items)) => items.iter().any(|item| values.contains(item)),
-            Some(value) => values.contains(value),
-            None => false,
-        })
+        let has = |(name, values): &(ClaimName, Vec<Value>)| {
+            name.find(object).is_some_and(|member| items(member).iter().any(|item| values.contains(item)))
+        };
+        self.0.iter().all(has)
     }
+}
+
+/// The items of a list, or the one value that is no list.
+fn items(value: &Value) -> &[Value] {
+    value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice)
 }
 
 /// The rules that claims must follow.
@@ -155,13 +159,10 @@ impl Refused {
                 ));
             }
         }
-        let is_refused = |claim: &Value, values: &[Value]| match claim {
-            Value::Array(items) => items.iter().any(|item| values.iter().any(|value| same(item, value))),
-            claim => values.iter().any(|value| same(claim, value)),
-        };
         // Whichever of two claims the name means: a claim that was added hides no other one.
         let has = |(name, values): &(ClaimName, Vec<Value>)| {
-            name.find_all(claims).any(|claim| is_refused(claim, values))
+            let mut found = name.find_all(claims).flat_map(items);
+            found.any(|item| values.iter().any(|value| same(item, value)))
         };
         if self.claims.iter().any(has) { Err(Rejection::ClaimRefused.into()) } else { Ok(()) }
     }
