@@ -42,11 +42,11 @@ pub(super) fn decide_body(gate: &Gate, host: &impl Host, batch: Batch, size: usi
     };
     if let Some(policy) = rewritten.awaits.filter(|_| phase != Phase::BodyWaited) {
         match host.wait(policy)? {
-            Wait::Granted if phase == Phase::Arrived => {
-                let (batch, size) = make_room(gate, host, batch, size, body)?;
+            Wait::Granted => {
+                let size =
+                    if phase == Phase::Arrived { make_room(gate, host, &batch, size, body)? } else { size };
                 return Ok((Flow::Pause, State::AwaitingKeys(At::Body { batch, size })));
             }
-            Wait::Granted => return Ok((Flow::Pause, State::AwaitingKeys(At::Body { batch, size }))),
             Wait::Needless => {}
             Wait::NoRoom => match rewritten_with(UnknownKeys::AreUnavailable) {
                 Ok(without) => rewritten = without,
@@ -76,21 +76,20 @@ pub(super) fn decide_body(gate: &Gate, host: &impl Host, batch: Batch, size: usi
     Ok((Flow::Continue, state))
 }
 
-/// Makes the body that the host holds as long as it may become, with spaces at its end. Returns the batch and the size of
-/// the body.
+/// Makes the body that the host holds as long as it may become, with spaces at its end. Returns its size.
 fn make_room(
     gate: &Gate,
     host: &impl Host,
-    batch: Batch,
+    batch: &Batch,
     size: usize,
     mut body: Vec<u8>,
-) -> Result<(Batch, usize), HostError> {
+) -> Result<usize, HostError> {
     let room = batch
         .content_length
         .unwrap_or_else(|| body.len().saturating_add(growth(gate, body.len(), &batch.outer)));
     body.resize(room.max(body.len()), b' ');
     host.set_body(Body::Request, size, &body)?;
-    Ok((batch, body.len()))
+    Ok(body.len())
 }
 
 fn report_batch(gate: &Gate, host: &impl Host, rewritten: &Rewritten, outer: Option<Reason>) {
