@@ -4,6 +4,8 @@
 MODULE := target/wasm32-wasip1/release/kinto_jwt_filter.wasm
 VENV := .venv
 PYTHON ?= python3
+# With the command kinto-jwt, which some tests run: always the same features, so that nothing is built twice.
+TEST := cargo test --locked --features cli
 
 .PHONY: build image sbom run test browser-test monitoring-test image-test bench docs kubernetes-files lint lint-workflows clean setup-run setup-test compose-up compose-test compose-down compose-logs have-docker
 
@@ -49,20 +51,20 @@ run: build setup-run
 	@sh envoy/demo/run.sh
 
 test: build setup-test
-	cargo test --locked
+	$(TEST)
 
 browser-test: build setup-test
 	@command -v chromium > /dev/null || { echo "browser-test: apt-get install --no-install-recommends chromium" >&2; exit 1; }
-	cargo test --locked --test browser
+	$(TEST) --test browser
 
 monitoring-test: build setup-test
 	@command -v prometheus > /dev/null || { echo "monitoring-test: apt-get install --no-install-recommends prometheus" >&2; exit 1; }
 	# All at once: they share one Envoy and one Prometheus.
-	cargo test --locked --test monitoring -- --test-threads 16
+	$(TEST) --test monitoring -- --test-threads 16
 
 image-test: image sbom setup-test
 	@command -v docker-registry > /dev/null && command -v skopeo > /dev/null || { echo "image-test: apt-get install --no-install-recommends docker-registry skopeo" >&2; exit 1; }
-	cargo test --locked --test image
+	$(TEST) --test image
 
 $(VENV)/bench.done: benches/requirements.txt $(VENV)/test.done
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
@@ -101,9 +103,9 @@ kubernetes-files:
 
 lint:
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets --features cli -- -D warnings
 	# Those that `cargo test` leaves out too: `--all-targets` has none with `test = false`.
-	cargo clippy --locked --test '*' -- -D warnings
+	cargo clippy --locked --features cli --test '*' -- -D warnings
 	cargo clippy --locked --target wasm32-wasip1 -- -D warnings
 
 # The workflows of .github: what is wrong in them (actionlint), and what would help an attacker (zizmor).
@@ -144,7 +146,7 @@ compose-up: have-docker build setup-run envoy/.env
 
 compose-test: have-docker build setup-test
 	sh tests/compose/local-images/build.sh
-	cargo test --locked --test compose -- --test-threads 3 --show-output
+	$(TEST) --test compose -- --test-threads 3 --show-output
 
 compose-down:
 	$(compose) down

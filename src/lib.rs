@@ -70,6 +70,7 @@
 //!
 //! | folder | what is in it |
 //! |---|---|
+//! | `cli` | the command `kinto-jwt`, with the feature `cli` only |
 //! | [`filter`] | one request on its way through Envoy: callbacks, states, waiting for keys |
 //! | [`config`] | turns what the operator wrote into the configuration, or says what is wrong |
 //! | [`batch`] | the body of a batch, and Kinto's answer to it |
@@ -102,6 +103,8 @@
 
 mod answer;
 mod batch;
+#[cfg(feature = "cli")]
+pub mod cli;
 mod config;
 mod counters;
 mod filter;

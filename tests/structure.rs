@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use wasmparser::{Parser, Payload};
 
 /// The folders and files of `src`, from the bottom to the top. Each may use those of the floors below its own.
-const FLOORS: [&[&str]; 7] = [
+const FLOORS: [&[&str]; 9] = [
     &["answer", "json", "rejection"],
     &["counters"],
     &["request", "token"],
@@ -19,6 +19,8 @@ const FLOORS: [&[&str]; 7] = [
     &["gate"],
     &["batch", "config"],
     &["filter"],
+    &["cli"],
+    &["bin"],
 ];
 
 /// Callbacks that the SDK itself needs: they are in the module whatever the filter implements.

@@ -1,0 +1,60 @@
+//! The subcommands and their arguments.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::cli::failure::Failure;
+
+/// Checks, explains and migrates the settings of kinto-jwt-filter.
+#[derive(Debug, Parser)]
+#[command(name = "kinto-jwt", version, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write the completions for a shell to standard output
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the man page to standard output
+    Man,
+}
+
+/// Writes the completions for a shell to standard output.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub(crate) fn completions(shell: Shell) -> Result<ExitCode, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "kinto-jwt", &mut script);
+    write(&script)
+}
+
+/// Writes the man page to standard output.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub(crate) fn man_page() -> Result<ExitCode, Failure> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Arguments::command())
+        .render(&mut page)
+        .map_err(|error| Failure::at("man page", error))?;
+    write(&page)
+}
+
+/// Writes to standard output.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn write(bytes: &[u8]) -> Result<ExitCode, Failure> {
+    let written = std::io::stdout().lock().write_all(bytes);
+    written.map(|()| ExitCode::SUCCESS).map_err(|error| Failure::at("standard output", error))
+}

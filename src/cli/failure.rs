@@ -1,0 +1,25 @@
+//! Why a subcommand cannot do its work.
+
+use std::fmt;
+
+/// Why a subcommand cannot do its work, in words for the operator. Holds no secret.
+#[derive(Debug)]
+pub(crate) struct Failure(String);
+
+impl Failure {
+    /// These words: what is wrong, and what to do.
+    pub(crate) fn new(words: impl Into<String>) -> Self {
+        Self(words.into())
+    }
+
+    /// A file could not be read, written or understood.
+    pub(crate) fn at(file: &str, fault: impl fmt::Display) -> Self {
+        Self(format!("{file}: {fault}"))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
