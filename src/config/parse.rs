@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::config::header::{own_header, taken};
-use crate::config::policy::Reader;
+use crate::config::policy::{ClaimHeader, Reader};
 use crate::config::refused::refused;
 use crate::config::settings::{ConfigError, MAX_SIZE, Settings, Topic, about, error, read};
 use crate::gate::cache::CacheLimits;
@@ -38,55 +38,78 @@ const MAX_POLICIES: usize = 32;
 /// # Errors
 /// The first setting that is wrong.
 pub fn parse(bytes: &[u8], host: Option<HostVerify>) -> Result<Config, ConfigError> {
-    let mut settings = Settings::new(read(bytes)?);
+    parse_with(bytes, host, &|name| std::env::var(name).ok())
+}
+
+/// Reads the plugin configuration as [`parse`] does. `variable` returns the value of a variable of the environment.
+///
+/// # Errors
+/// The first setting that is wrong.
+pub(crate) fn parse_with(
+    bytes: &[u8],
+    host: Option<HostVerify>,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, ConfigError> {
+    let mut settings = Settings::new(read(bytes)?, &[]);
     settings.refuse_unknown(&about(|_| true))?;
     let charset = charset(&mut settings)?;
-    let mut reader = Reader::new(host, charset, refused(&mut settings)?);
+    let identity_header = identity_header(&mut settings)?;
+    let usual_header =
+        (!identity_header.is_spelled(USER_ID_HEADER)).then(|| IdentityHeader::new(USER_ID_HEADER.to_owned()));
+    let refused = refused(&mut settings)?;
+    let mut reader = Reader::new(host, variable, charset, refused);
     let policies = policies(&mut settings, &mut reader)?;
     let Reader { claim_headers, warnings, .. } = reader;
-    let identity_header = identity_header(&mut settings)?;
+    check_headers(&identity_header, usual_header.as_ref(), &policies, &claim_headers)?;
     let config = Config {
         on_failure: on_failure(&mut settings, &policies, charset)?,
         policies,
-        usual_header: (!identity_header.is_spelled(USER_ID_HEADER))
-            .then(|| IdentityHeader::new(USER_ID_HEADER.to_owned())),
+        usual_header,
         identity_header,
-        claim_headers,
+        claim_headers: claim_headers.into_iter().map(|header| header.header).collect(),
         forward_token: settings.bool("forwardToken", false)?,
         token_cache: token_cache(&mut settings)?,
         batch: batch(&mut settings)?,
         warnings,
     };
-    check_headers(&config)?;
     settings.refuse_unread()?;
     Ok(config)
 }
 
 /// Checks that no header has two meanings.
-fn check_headers(config: &Config) -> Result<(), ConfigError> {
-    let places = config.places();
-    let token_header = |header: &IdentityHeader| {
-        places.iter().any(|place| !matches!(place, Place::Query(_)) && header.is_spelled(place.field()))
+fn check_headers(
+    identity_header: &IdentityHeader,
+    usual_header: Option<&IdentityHeader>,
+    policies: &[Policy],
+    claim_headers: &[ClaimHeader],
+) -> Result<(), ConfigError> {
+    let holds_token = |policy: &Policy, header: &IdentityHeader| {
+        let mut places = policy.credentials.places().iter().filter(|place| !matches!(place, Place::Query(_)));
+        places.any(|place| header.is_spelled(place.field()))
     };
-    if token_header(&config.identity_header) {
+    let token_header = |header: &IdentityHeader| policies.iter().any(|policy| holds_token(policy, header));
+    if token_header(identity_header) {
         return Err(taken("userIdHeader"));
     }
-    if let Some(usual) = &config.usual_header {
-        if token_header(usual) {
-            return Err(taken("http_header or from: userId"));
+    if usual_header.is_some_and(token_header) {
+        // The policy that has it may be any of them.
+        return Err(taken("http_header or from: userId").at(&[]));
+    }
+    for ClaimHeader { header, path } in claim_headers {
+        let taken =
+            |setting: &str| Err(taken(setting).at(&[header.name()]).within("claimsToHeaders").below(path));
+        if usual_header.is_some_and(|usual| usual.is_spelled(header.name())) {
+            return taken("claimsToHeaders.userId");
         }
-        if config.claim_headers.iter().any(|header| usual.is_spelled(header.name())) {
-            return Err(taken("claimsToHeaders.userId"));
+        if identity_header.is_spelled(header.name()) {
+            // The name may be a secret.
+            return taken("claimsToHeaders: the header of userIdHeader");
+        }
+        if token_header(header) {
+            return taken(&format!("claimsToHeaders.{}", header.name()));
         }
     }
-    if config.claim_headers.iter().any(|header| config.identity_header.is_spelled(header.name())) {
-        // The name may be a secret.
-        return Err(taken("claimsToHeaders: the header of userIdHeader"));
-    }
-    match config.claim_headers.iter().find(|header| token_header(header)) {
-        Some(header) => Err(taken(&format!("claimsToHeaders.{}", header.name()))),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Reads `policies`, or the one policy that the other settings make.
@@ -99,7 +122,7 @@ fn policies(settings: &mut Settings, reader: &mut Reader) -> Result<Vec<Policy>,
     let read = named.map(|(index, (name, mut settings))| {
         let policy = reader.read(PolicyIndex(index), &name, &mut settings);
         let read = policy.and_then(|policy| settings.refuse_unread().map(|()| policy));
-        read.map_err(|error| error.within(&name))
+        read.map_err(|error| settings.locate(error).of_policy(&name))
     });
     read.collect()
 }
@@ -116,24 +139,27 @@ fn policy_list(list: Value, defaults: &Map<String, Value>) -> Result<Vec<(String
         ));
     }
     let mut policies: Vec<(String, Settings)> = Vec::new();
-    for policy in list {
+    for (index, policy) in list.into_iter().enumerate() {
+        let path = ["policies", &index.to_string()];
+        let name_is =
+            |fault: String, remedy| error("policies", fault, remedy).at(&[path[0], path[1], "name"]);
         let Value::Object(mut own) = policy else {
-            return Err(error("policies", "has an item that is not a map", example));
+            return Err(error("policies", "has an item that is not a map", example).at(&path));
         };
         let name = own.remove("name").and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         if name.is_empty() || name.len() > 32 || !name.bytes().all(plain) {
-            return Err(error(
-                "policies",
-                "has a policy without a name of 1 to 32 letters, digits, - and _",
+            return Err(name_is(
+                "has a policy without a name of 1 to 32 letters, digits, - and _".to_owned(),
                 "give each a name of its own; metrics and the log use it",
             ));
         }
         if policies.iter().any(|(other, _)| *other == name) {
-            return Err(error("policies", format!("has {name} twice"), "give each policy a name of its own"));
+            return Err(name_is(format!("has {name} twice"), "give each policy a name of its own"));
         }
-        let settings = Settings::new(own);
-        settings.refuse_unknown(&about(|topic| topic != Topic::Global)).map_err(|e| e.within(&name))?;
+        let settings = Settings::new(own, &path);
+        let known = settings.refuse_unknown(&about(|topic| topic != Topic::Global));
+        known.map_err(|error| settings.locate(error).of_policy(&name))?;
         policies.push((name, settings.over(defaults)));
     }
     Ok(policies)
@@ -221,11 +247,16 @@ fn identity_header(settings: &mut Settings) -> Result<IdentityHeader, ConfigErro
 fn token_cache(settings: &mut Settings) -> Result<CacheLimits, ConfigError> {
     let CacheLimits { max_entries, max_bytes } = CacheLimits::default();
     let mut cache = settings.map("tokenCache", "{ maxEntries: 10000, maxBytes: 8388608 }")?;
-    let limits = CacheLimits {
-        max_entries: cache.size("maxEntries", max_entries, 0..=MAX_SIZE, "tokens")?,
-        max_bytes: cache.size("maxBytes", max_bytes, 0..=MAX_SIZE, "bytes")?,
+    let mut size = |name, default, unit| {
+        cache.size(name, default, 0..=MAX_SIZE, unit).map_err(|error| error.within("tokenCache"))
     };
-    cache.refuse_rest("tokenCache", "maxEntries and maxBytes")?;
+    let limits = CacheLimits {
+        max_entries: size("maxEntries", max_entries, "tokens")?,
+        max_bytes: size("maxBytes", max_bytes, "bytes")?,
+    };
+    cache
+        .refuse_rest("tokenCache", "maxEntries and maxBytes")
+        .map_err(|error| error.below(&["tokenCache".to_owned()]))?;
     Ok(limits)
 }
 
@@ -238,7 +269,9 @@ fn batch(settings: &mut Settings) -> Result<BatchLimits, ConfigError> {
         max_bytes: size("maxBytes", max_bytes, MAX_BATCH_BYTES, "bytes")?,
         max_requests: size("maxRequests", max_requests, MAX_BATCH_REQUESTS, "sub-requests")?,
     };
-    batch.refuse_rest("batch", "maxBytes and maxRequests")?;
+    batch
+        .refuse_rest("batch", "maxBytes and maxRequests")
+        .map_err(|error| error.below(&["batch".to_owned()]))?;
     Ok(limits)
 }
 

@@ -32,20 +32,34 @@ const YEAR: u64 = 31_622_400;
 const PARAMETER_SCHEMES: [&str; 6] = ["Digest", "WSSE", "HMACDigest", "GoogleLogin", "Cookie", "OpenID"];
 
 /// Reads policies, and gathers what they have in common.
-pub(crate) struct Reader {
+pub(crate) struct Reader<'v> {
     host: Option<HostVerify>,
+    /// The value of a variable of the environment.
+    variable: &'v dyn Fn(&str) -> Option<String>,
     charset: Charset,
     /// What is refused in all policies.
     refused: Refused,
     /// The headers of `claimsToHeaders` of all policies that were read.
-    pub(crate) claim_headers: Vec<IdentityHeader>,
+    pub(crate) claim_headers: Vec<ClaimHeader>,
     /// What the operator should know, in words for the log.
     pub(crate) warnings: Vec<String>,
 }
 
-impl Reader {
-    pub(crate) fn new(host: Option<HostVerify>, charset: Charset, refused: Refused) -> Self {
-        Self { host, charset, refused, claim_headers: Vec::new(), warnings: Vec::new() }
+/// A header of `claimsToHeaders`.
+pub(crate) struct ClaimHeader {
+    pub(crate) header: IdentityHeader,
+    /// The names and indices that lead to its policy, or to the top.
+    pub(crate) path: Vec<String>,
+}
+
+impl<'v> Reader<'v> {
+    pub(crate) fn new(
+        host: Option<HostVerify>,
+        variable: &'v dyn Fn(&str) -> Option<String>,
+        charset: Charset,
+        refused: Refused,
+    ) -> Self {
+        Self { host, variable, charset, refused, claim_headers: Vec::new(), warnings: Vec::new() }
     }
 
     /// Reads the policy of this name and index.
@@ -106,27 +120,47 @@ impl Reader {
             let mut members = settings.map("remoteJwks", "{ uri: https://.., cluster: .. }")?;
             return remote_jwks(&mut members, issuers).map(KeyRing::remote);
         }
-        let keys = public_keys(settings, algorithms, self.host)?;
+        let keys = self.public_keys(settings, algorithms)?;
         Ok(KeyRing::fixed(Keys::new(keys, Choice::Only)))
+    }
+
+    fn public_keys(
+        &self,
+        settings: &mut Settings,
+        algorithms: &[Algorithm],
+    ) -> Result<Vec<Key>, ConfigError> {
+        let (setting, text) = match settings.take("publicKeyEnv") {
+            Some(name) => ("publicKeyEnv", key_in_environment(&name, self.variable)?),
+            None => ("public_key", public_key(settings)?),
+        };
+        let keys = algorithms.iter().map(|algorithm| {
+            let key =
+                pem::parse(&text, *algorithm).and_then(|key| Key::new(None, *algorithm, &key, self.host));
+            key.map_err(|fault| error(setting, fault.what, fault.remedy))
+        });
+        keys.collect()
     }
 
     /// For each header that a policy so far fills from claims, the claim of this policy.
     fn header_claims(&mut self, settings: &mut Settings) -> Result<Vec<Option<ClaimName>>, ConfigError> {
         let mut claims: Vec<Option<ClaimName>> = vec![None; self.claim_headers.len()];
+        let path = settings.path_of("claimsToHeaders");
+        let within = |error: ConfigError| error.within("claimsToHeaders");
         for (header, claim) in settings.map("claimsToHeaders", "{ X-User-Email: email }")?.into_map() {
-            let setting = format!("claimsToHeaders.{header}");
+            let wrong = |fault: &str, remedy: &str| within(error(&header, fault, remedy));
             let claim = claim.as_str().filter(|claim| !claim.is_empty()).ok_or_else(|| {
-                error(&setting, "is not the name of a claim", "write for example X-User-Email: email")
+                wrong("is not the name of a claim", "write for example X-User-Email: email")
             })?;
             let claim = Some(ClaimName::new(claim.to_owned()));
             let key = wsgi_key(&header);
-            match self.claim_headers.iter().position(|known| same_key(known.name(), &key)) {
+            match self.claim_headers.iter().position(|known| same_key(known.header.name(), &key)) {
                 Some(known) => match claims.get_mut(known) {
                     Some(place @ None) => *place = claim,
-                    _ => return Err(error(&setting, "is there twice", "write each header once")),
+                    _ => return Err(wrong("is there twice", "write each header once")),
                 },
                 None => {
-                    self.claim_headers.push(own_header(&setting, header, "X-User-Email")?);
+                    let header = own_header(&header, header.clone(), "X-User-Email").map_err(within)?;
+                    self.claim_headers.push(ClaimHeader { header, path: path.clone() });
                     claims.push(claim);
                 }
             }
@@ -146,35 +180,42 @@ fn credentials(settings: &mut Settings) -> Result<Credentials, ConfigError> {
         return Err(error("http_header", "and from are both there", "give one of them"));
     }
     let example = "write a list of { header: .., schemes: [..] }, { cookie: .. } and { query: .. }";
+    let is_list = from.is_array();
     let items = match from {
         Value::Array(items) if (1..=8).contains(&items.len()) => items,
         Value::Object(_) => vec![from],
         _ => return Err(error("from", "is not a list of one to eight places", example)),
     };
-    let places = items.into_iter().map(|item| {
+    let places = items.into_iter().enumerate().map(|(index, item)| {
+        let index = index.to_string();
+        let path: &[&str] = if is_list { &["from", &index] } else { &["from"] };
         let Value::Object(item) = item else {
-            return Err(error("from", "has an item that is not a map", example));
+            return Err(error("from", "has an item that is not a map", example).at(path));
         };
-        place(&mut Settings::new(item), &schemes)
+        let mut item = Settings::new(item, path);
+        place(&mut item, &schemes).map_err(|error| item.locate(error))
     });
     Ok(Credentials::new(places.collect::<Result<_, _>>()?))
 }
 
+/// Reads one place. The path of an error begins at the place.
 fn place(item: &mut Settings, auth_type: &[String]) -> Result<Place, ConfigError> {
+    let wrong = |member: &str, fault: String, remedy: &str| error("from", fault, remedy).at(&[member]);
     let mut text = |name: &str| match item.take(name) {
         None => Ok(None),
         Some(Value::String(text)) if is_field_name(&text) => Ok(Some(text)),
         Some(_) => {
-            Err(error("from", format!("has a {name} that is not a name"), "write for example access_token"))
+            Err(wrong(name, format!("has a {name} that is not a name"), "write for example access_token"))
         }
     };
     let (header, cookie, query) = (text("header")?, text("cookie")?, text("query")?);
-    let schemes = item.texts("schemes").map_err(|e| e.within("from"))?;
+    let schemes = item.texts("schemes").map_err(|error| error.named("from.schemes"))?;
     item.refuse_rest("from", "header with schemes, cookie or query")?;
     match (header, cookie, query, &schemes) {
         (Some(header), None, None, _) => {
-            check_schemes("from.schemes", schemes.as_deref().unwrap_or_default())?;
-            header_place("from", &header, schemes, auth_type.to_vec())
+            check_schemes("from.schemes", schemes.as_deref().unwrap_or_default())
+                .map_err(|error| error.at(&["schemes"]))?;
+            header_place("from", &header, schemes, auth_type.to_vec()).map_err(|error| error.at(&["header"]))
         }
         (None, Some(cookie), None, None) => Ok(Place::Cookie(cookie)),
         (None, None, Some(query), None) => Ok(Place::Query(query)),
@@ -182,7 +223,8 @@ fn place(item: &mut Settings, auth_type: &[String]) -> Result<Place, ConfigError
             "from",
             "has a place that is not one of header (with schemes), cookie, query",
             "write each place as an item of its own",
-        )),
+        )
+        .at(&[])),
     }
 }
 
@@ -271,22 +313,6 @@ fn rules(settings: &mut Settings, refused_in_all: &Refused) -> Result<Rules, Con
     })
 }
 
-fn public_keys(
-    settings: &mut Settings,
-    algorithms: &[Algorithm],
-    host: Option<HostVerify>,
-) -> Result<Vec<Key>, ConfigError> {
-    let (setting, text) = match settings.take("publicKeyEnv") {
-        Some(name) => ("publicKeyEnv", key_in_environment(&name)?),
-        None => ("public_key", public_key(settings)?),
-    };
-    let keys = algorithms.iter().map(|algorithm| {
-        let key = pem::parse(&text, *algorithm).and_then(|key| Key::new(None, *algorithm, &key, host));
-        key.map_err(|fault| error(setting, fault.what, fault.remedy))
-    });
-    keys.collect()
-}
-
 fn public_key(settings: &mut Settings) -> Result<String, ConfigError> {
     match settings.take("public_key") {
         Some(Value::String(text)) => Ok(text),
@@ -302,13 +328,16 @@ fn public_key(settings: &mut Settings) -> Result<String, ConfigError> {
 }
 
 /// The key in a variable of the environment that the host gives to the module.
-fn key_in_environment(name: &Value) -> Result<String, ConfigError> {
+fn key_in_environment(
+    name: &Value,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<String, ConfigError> {
     let fault = |fault: &str, remedy: &str| Err(error("publicKeyEnv", fault, remedy));
     let is_name = |name: &&str| !name.is_empty() && !name.contains(['=', '\0']);
     let Some(name) = name.as_str().filter(is_name) else {
         return fault("is not the name of a variable", "write for example KINTO_JWT_SECRET");
     };
-    let Ok(key) = std::env::var(name) else {
+    let Some(key) = variable(name) else {
         return fault(
             "names a variable that the module does not have, or that is not UTF-8",
             "give it to the module: environment_variables in Envoy's vm_config, vmConfig.env in Istio, env.hostKeys in \
@@ -368,10 +397,11 @@ fn required_members(
         let plain = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();
         if values.is_empty() || !values.iter().all(plain) {
             return Err(error(
-                &format!("{setting}.{name}"),
+                &name,
                 "is neither a text, number or boolean nor a list of them",
                 "write the value that it must have, or a list of which any will do",
-            ));
+            )
+            .within(setting));
         }
         Ok((ClaimName::new(name), values))
     };

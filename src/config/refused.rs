@@ -25,25 +25,23 @@ pub(crate) fn refused(settings: &mut Settings) -> Result<Refused, ConfigError> {
 }
 
 fn refused_claim((name, values): (String, Value)) -> Result<(ClaimName, Vec<Value>), ConfigError> {
-    let setting = || format!("refusedClaims.{name}");
+    let wrong = |fault: &str, remedy: &str| Err(error(&name, fault, remedy).within("refusedClaims"));
     let values = one_or_more(values);
     let is_exact = |value: &Value| value.as_i64().is_some_and(|number| number.unsigned_abs() < INEXACT);
     if values.is_empty()
         || !values.iter().all(|value| value.is_string() || value.is_boolean() || is_exact(value))
     {
-        return Err(error(
-            &setting(),
+        return wrong(
             "is neither a text, a whole number below 2^53 or a boolean, nor a list of them",
             "write the value that the claim must not have, in quotes",
-        ));
+        );
     }
     // The two claims are texts (RFC 7519 sections 4.1.2 and 4.1.7).
     if ["sub", "jti"].contains(&name.as_str()) && !values.iter().all(Value::is_string) {
-        return Err(error(
-            &setting(),
+        return wrong(
             "has a value that is not text, and YAML may have made another value of it (no is false, 010 is 8)",
             "put each value in quotes",
-        ));
+        );
     }
     Ok((ClaimName::new(name), values))
 }

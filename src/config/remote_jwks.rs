@@ -11,21 +11,19 @@ pub(crate) fn remote_jwks(
     settings: &mut Settings,
     issuers: Option<&[String]>,
 ) -> Result<RemoteJwks, ConfigError> {
-    let remote = members(settings, issuers).map_err(|e| e.within("remoteJwks"))?;
-    settings.refuse_rest(
-        "remoteJwks",
-        "uri, discovery, cluster, timeoutSeconds, refreshSeconds, cooldownSeconds and maxBytes",
-    )?;
+    let within = |error: ConfigError| error.within("remoteJwks");
+    let discovery = settings.bool("discovery", false).map_err(within)?;
+    let uri =
+        settings.optional_text("uri", "https://issuer.example/.well-known/jwks.json").map_err(within)?;
+    let remote = members(settings, source(uri, discovery, issuers)?).map_err(within)?;
+    let known = "uri, discovery, cluster, timeoutSeconds, refreshSeconds, cooldownSeconds and maxBytes";
+    settings.refuse_rest("remoteJwks", known).map_err(|error| error.below(&["remoteJwks".to_owned()]))?;
     Ok(remote)
 }
 
-fn members(settings: &mut Settings, issuers: Option<&[String]>) -> Result<RemoteJwks, ConfigError> {
-    let cluster = settings.text("cluster", "")?;
-    if cluster.is_empty() {
-        return Err(error("cluster", "is missing", "name the Envoy cluster that leads to the issuer"));
-    }
-    let discovery = settings.bool("discovery", false)?;
-    let uri = settings.optional_text("uri", "https://issuer.example/.well-known/jwks.json")?;
+/// Where the key set is: at `uri`, or where the metadata of the one issuer says.
+fn source(uri: Option<String>, discovery: bool, issuers: Option<&[String]>) -> Result<Source, ConfigError> {
+    let wrong = |member: &str, fault: &str, remedy: &str| error(member, fault, remedy).within("remoteJwks");
     let not_an_address = |setting: &str| {
         error(
             setting,
@@ -33,24 +31,30 @@ fn members(settings: &mut Settings, issuers: Option<&[String]>) -> Result<Remote
             "write for example https://issuer.example/jwks.json",
         )
     };
-    let source = match (uri, discovery, issuers) {
-        (Some(uri), false, _) => Source::Jwks(Address::parse(&uri).ok_or_else(|| not_an_address("uri"))?),
-        (Some(_), true, _) => return Err(error("uri", "and discovery are both there", "give one of them")),
-        (None, false, _) => {
-            return Err(error("uri", "is missing", "give the address of the JWK Set, or discovery: true"));
+    match (uri, discovery, issuers) {
+        (Some(uri), false, _) => {
+            let address = Address::parse(&uri).ok_or_else(|| not_an_address("uri").within("remoteJwks"))?;
+            Ok(Source::Jwks(address))
         }
-        (None, true, Some([issuer])) => Source::Discovery {
+        (Some(_), true, _) => Err(wrong("uri", "and discovery are both there", "give one of them")),
+        (None, false, _) => {
+            Err(wrong("uri", "is missing", "give the address of the JWK Set, or discovery: true"))
+        }
+        (None, true, Some([issuer])) => Ok(Source::Discovery {
             metadata: Address::metadata_of(issuer).ok_or_else(|| not_an_address("issuer"))?,
             issuer: issuer.clone(),
-        },
+        }),
         (None, true, _) => {
-            return Err(error(
-                "discovery",
-                "needs one issuer",
-                "set issuer to the one whose metadata to read",
-            ));
+            Err(wrong("discovery", "needs one issuer", "set issuer to the one whose metadata to read"))
         }
-    };
+    }
+}
+
+fn members(settings: &mut Settings, source: Source) -> Result<RemoteJwks, ConfigError> {
+    let cluster = settings.text("cluster", "")?;
+    if cluster.is_empty() {
+        return Err(error("cluster", "is missing", "name the Envoy cluster that leads to the issuer"));
+    }
     Ok(RemoteJwks {
         source,
         cluster,

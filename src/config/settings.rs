@@ -12,14 +12,55 @@ use crate::json;
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConfigError {
     setting: String,
+    /// The names of the members and the indices of the items that lead to the setting.
+    path: Vec<String>,
     fault: String,
     remedy: String,
 }
 
 impl ConfigError {
+    /// Where the setting is in the configuration: a pointer of RFC 6901. A setting that is missing is where it would be.
+    #[must_use]
+    pub fn pointer(&self) -> String {
+        let tokens = self.path.iter().map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1")));
+        tokens.collect()
+    }
+
+    /// What is wrong, without the remedy: `leeway is not a whole number of seconds from 0 to 86400`.
+    #[must_use]
+    pub fn fault(&self) -> String {
+        format!("{} {}", self.setting, self.fault)
+    }
+
+    /// What the operator can do: `write a number such as 0, without quotes`.
+    #[must_use]
+    pub fn remedy(&self) -> &str {
+        &self.remedy
+    }
+
     /// The same error, of a setting inside `parent`.
     pub(crate) fn within(self, parent: &str) -> Self {
-        Self { setting: format!("{parent}.{}", self.setting), ..self }
+        Self { setting: format!("{parent}.{}", self.setting), ..self.below(&[parent.to_owned()]) }
+    }
+
+    /// The same error, whose path began at the end of this one.
+    pub(crate) fn below(self, path: &[String]) -> Self {
+        Self { path: [path, &self.path].concat(), ..self }
+    }
+
+    /// The same error, of a setting of the policy of this name.
+    pub(crate) fn of_policy(self, policy: &str) -> Self {
+        Self { setting: format!("{policy}.{}", self.setting), ..self }
+    }
+
+    /// The same error, with another name for the setting.
+    pub(crate) fn named(self, setting: impl Into<String>) -> Self {
+        Self { setting: setting.into(), ..self }
+    }
+
+    /// The same error, with another path.
+    pub(crate) fn at(self, path: &[&str]) -> Self {
+        Self { path: path.iter().map(|name| (*name).to_owned()).collect(), ..self }
     }
 }
 
@@ -32,7 +73,12 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 pub(crate) fn error(setting: &str, fault: impl Into<String>, remedy: impl Into<String>) -> ConfigError {
-    ConfigError { setting: setting.to_owned(), fault: fault.into(), remedy: remedy.into() }
+    // Not generic, so that the module has it once.
+    #[inline(never)]
+    fn error(setting: &str, fault: String, remedy: String) -> ConfigError {
+        ConfigError { setting: setting.to_owned(), path: vec![setting.to_owned()], fault, remedy }
+    }
+    error(setting, fault.into(), remedy.into())
 }
 
 /// What a setting is about. It says where the setting may stand.
@@ -98,23 +144,42 @@ pub(crate) fn about(is_meant: impl Fn(Topic) -> bool) -> Vec<&'static str> {
 pub(crate) const MAX_SIZE: u64 = 0xffff_ffff;
 
 /// The settings as written. Each is taken out when it is read, so that what is left was not read.
-pub(crate) struct Settings(Map<String, Value>);
+#[derive(Default)]
+pub(crate) struct Settings {
+    members: Map<String, Value>,
+    /// The names and indices that lead to them.
+    path: Vec<String>,
+    /// Which of them are defaults, and so are at the top of the configuration.
+    defaults: Vec<String>,
+}
 
 impl Settings {
-    /// These settings.
-    pub(crate) fn new(settings: Map<String, Value>) -> Self {
-        Self(settings)
+    /// These settings, to which this path leads.
+    pub(crate) fn new(members: Map<String, Value>, path: &[&str]) -> Self {
+        Self { members, path: path.iter().map(|name| (*name).to_owned()).collect(), defaults: Vec::new() }
+    }
+
+    /// The names and indices that lead to the settings of which this one is: to these, or to the top for a default.
+    pub(crate) fn path_of(&self, name: &str) -> Vec<String> {
+        if self.defaults.iter().any(|default| default == name) { Vec::new() } else { self.path.clone() }
+    }
+
+    /// An error of one of these settings, whose path began here, with the whole path.
+    pub(crate) fn locate(&self, error: ConfigError) -> ConfigError {
+        let path = error.path.first().map_or_else(|| self.path.clone(), |name| self.path_of(name));
+        error.below(&path)
     }
 
     /// # Errors
     /// A setting is not one of `known`.
     pub(crate) fn refuse_unknown(&self, known: &[&str]) -> Result<(), ConfigError> {
-        match self.0.keys().find(|name| !known.contains(&name.as_str())) {
+        match self.members.keys().find(|name| !known.contains(&name.as_str())) {
             Some(name) => Err(error(
-                &format!("{:?}", name.chars().take(64).collect::<String>()),
+                name,
                 "is not a setting of this filter",
                 format!("the settings are {}", known.join(", ")),
-            )),
+            )
+            .named(format!("{:?}", name.chars().take(64).collect::<String>()))),
             None => Ok(()),
         }
     }
@@ -122,7 +187,7 @@ impl Settings {
     /// # Errors
     /// A setting was not read: it is in [`SETTINGS`], but no code reads it.
     pub(crate) fn refuse_unread(&self) -> Result<(), ConfigError> {
-        match self.0.iter().find(|(_, value)| !value.is_null()) {
+        match self.members.iter().find(|(_, value)| !value.is_null()) {
             Some((name, _)) => {
                 Err(error(name, "is known and was not read", "report this fault of the filter"))
             }
@@ -133,17 +198,18 @@ impl Settings {
     /// Takes out the settings that may stand in a policy.
     pub(crate) fn take_defaults(&mut self) -> Map<String, Value> {
         let names = about(|topic| ![Topic::Global, Topic::Refused].contains(&topic));
-        names.iter().filter_map(|name| self.0.remove_entry(*name)).collect()
+        names.iter().filter_map(|name| self.members.remove_entry(*name)).collect()
     }
 
     /// Adds defaults where these settings say nothing. A key or a place of their own hides all defaults of that topic.
     pub(crate) fn over(mut self, defaults: &Map<String, Value>) -> Self {
-        let hides = |topic| about(|other| other == topic).iter().any(|name| self.0.contains_key(*name));
+        let hides = |topic| about(|other| other == topic).iter().any(|name| self.members.contains_key(*name));
         let hidden = [Topic::Key, Topic::Place].into_iter().filter(|topic| hides(*topic));
         let hidden: Vec<&str> = hidden.flat_map(|topic| about(|other| other == topic)).collect();
         for (name, value) in defaults {
-            if !hidden.contains(&name.as_str()) && !self.0.contains_key(name) {
-                self.0.insert(name.clone(), value.clone());
+            if !hidden.contains(&name.as_str()) && !self.members.contains_key(name) {
+                self.members.insert(name.clone(), value.clone());
+                self.defaults.push(name.clone());
             }
         }
         self
@@ -151,39 +217,40 @@ impl Settings {
 
     /// Whether a setting is there and not null.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.get(name).is_some_and(|value| !value.is_null())
+        self.members.get(name).is_some_and(|value| !value.is_null())
     }
 
     /// Takes a setting, which may be null.
     pub(crate) fn take_nullable(&mut self, name: &str) -> Option<Value> {
-        self.0.remove(name)
+        self.members.remove(name)
     }
 
     /// Takes a setting that is there and not null.
     pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
-        self.0.remove(name).filter(|value| !value.is_null())
+        self.members.remove(name).filter(|value| !value.is_null())
     }
 
     /// Takes a setting that holds settings of its own. If it is missing, it is empty.
     pub(crate) fn map(&mut self, name: &str, example: &str) -> Result<Self, ConfigError> {
         match self.take(name) {
-            None => Ok(Self(Map::new())),
-            Some(Value::Object(members)) => Ok(Self(members)),
+            None => Ok(Self::default()),
+            Some(Value::Object(members)) => Ok(Self::new(members, &[])),
             Some(_) => Err(error(name, "is not a map", format!("write it as {name}: {example}"))),
         }
     }
 
     /// Takes all that is left.
     pub(crate) fn into_map(self) -> Map<String, Value> {
-        self.0
+        self.members
     }
 
     /// # Errors
-    /// A member of a setting was not read: it is none of `known`.
+    /// A member of the setting `parent` was not read: it is none of `known`. The path begins at the setting.
     pub(crate) fn refuse_rest(&self, parent: &str, known: &str) -> Result<(), ConfigError> {
-        match self.0.keys().next() {
+        match self.members.keys().next() {
             Some(name) => {
-                Err(error(&format!("{parent}.{name}"), "is not a setting", format!("{parent} has {known}")))
+                let unknown = error(name, "is not a setting", format!("{parent} has {known}"));
+                Err(unknown.named(format!("{parent}.{name}")))
             }
             None => Ok(()),
         }
@@ -293,7 +360,8 @@ fn integer(number: f64) -> Option<i64> {
 
 /// Reads the settings from protobuf or JSON.
 pub(crate) fn read(bytes: &[u8]) -> Result<Map<String, Value>, ConfigError> {
-    let empty = || error("the configuration", "is empty", "give at least public_key");
+    let whole = |fault: String, remedy| error("the configuration", fault, remedy).at(&[]);
+    let empty = || whole("is empty".to_owned(), "give at least public_key");
     if bytes.trim_ascii().is_empty() {
         return Err(empty());
     }
@@ -304,16 +372,14 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Map<String, Value>, ConfigError> {
             Some(settings) => settings,
             None if bytes.trim_ascii_start().starts_with(b"{") => {
                 let place = json.err().map(|e| format!(" (line {}, column {})", e.line(), e.column()));
-                return Err(error(
-                    "the configuration",
+                return Err(whole(
                     format!("is not a JSON object with unique names{}", place.unwrap_or_default()),
                     "correct the JSON, or write YAML under google.protobuf.Struct",
                 ));
             }
             None => {
-                return Err(error(
-                    "the configuration",
-                    "is neither a google.protobuf.Struct nor a JSON object with unique names",
+                return Err(whole(
+                    "is neither a google.protobuf.Struct nor a JSON object with unique names".to_owned(),
                     "write the settings as YAML under \"@type\": type.googleapis.com/google.protobuf.Struct, value:",
                 ));
             }
