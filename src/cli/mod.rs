@@ -4,9 +4,20 @@
 //! |---|---|
 //! | `arguments.rs` | the subcommands and their arguments |
 //! | `failure.rs` | why a subcommand cannot do its work |
+//! | `document.rs`, `scalar.rs` | a file as a tree with the place of each value; what YAML makes of a text without quotes |
+//! | `file.rs`, `plugin.rs` | a file of the operator; finds the configurations of the filter in a file, and loads them |
+//! | `environment.rs`, `placeholder.rs`, `host.rs`, `protobuf.rs` | what Envoy gives to the module: variables, `verify_signature`, the settings |
 
 mod arguments;
+mod document;
+mod environment;
 mod failure;
+mod file;
+mod host;
+mod placeholder;
+mod plugin;
+mod protobuf;
+mod scalar;
 
 use std::process::ExitCode;
 
