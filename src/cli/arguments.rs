@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::cli::check::Check;
 use crate::cli::failure::Failure;
 
 /// Checks, explains and migrates the settings of kinto-jwt-filter.
@@ -19,6 +20,8 @@ pub(crate) struct Arguments {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Check the settings in files of Envoy or Kubernetes, and say what they do
+    Check(Check),
     /// Write the completions for a shell to standard output
     Completions {
         /// The shell

@@ -3,17 +3,20 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `arguments.rs` | the subcommands and their arguments |
-//! | `failure.rs` | why a subcommand cannot do its work |
+//! | `check` | the subcommand `check` |
+//! | `output.rs`, `failure.rs` | standard output; why a subcommand cannot do its work |
 //! | `document.rs`, `scalar.rs` | a file as a tree with the place of each value; what YAML makes of a text without quotes |
 //! | `file.rs`, `plugin.rs` | a file of the operator; finds the configurations of the filter in a file, and loads them |
 //! | `environment.rs`, `placeholder.rs`, `host.rs`, `protobuf.rs` | what Envoy gives to the module: variables, `verify_signature`, the settings |
 
 mod arguments;
+mod check;
 mod document;
 mod environment;
 mod failure;
 mod file;
 mod host;
+mod output;
 mod placeholder;
 mod plugin;
 mod protobuf;
@@ -31,6 +34,7 @@ use crate::cli::arguments::{Arguments, Command};
 #[must_use]
 pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
+        Command::Check(check) => check::run(&check),
         Command::Completions { shell } => arguments::completions(shell),
         Command::Man => arguments::man_page(),
     };

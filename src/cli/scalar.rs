@@ -37,7 +37,7 @@ pub(crate) fn is_ambiguous(text: &str) -> bool {
 }
 
 /// The value in the core schema of YAML 1.2 (section 10.3).
-fn core_value(text: &str) -> Value {
+pub(crate) fn core_value(text: &str) -> Value {
     use saphyr::Scalar;
     match Scalar::parse_from_cow(text.into()) {
         Scalar::Null => Value::Null,

@@ -50,6 +50,12 @@ impl Issuers {
         Self(issuers)
     }
 
+    /// Their names; `None` for every issuer.
+    #[cfg(feature = "cli")]
+    pub(crate) fn names(&self) -> Option<&[String]> {
+        self.0.as_deref()
+    }
+
     /// Whether a token with this `iss` is from one of them.
     pub(crate) fn include(&self, iss: Option<&str>) -> bool {
         self.0.as_ref().is_none_or(|issuers| issuers.iter().any(|issuer| Some(issuer.as_str()) == iss))

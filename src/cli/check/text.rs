@@ -1,0 +1,66 @@
+//! The report of `check` for people: each finding beside the line of the file, as rustc writes it.
+
+use std::fmt::Write;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+
+use crate::cli::check::Report;
+use crate::cli::check::finding::{Finding, Rule, Severity};
+use crate::cli::check::mask::masked;
+use crate::cli::failure::Failure;
+use crate::cli::output::write_text;
+
+/// Writes the report to standard output, with colours if that is a terminal.
+///
+/// # Errors
+/// It cannot be written.
+pub(crate) fn print(reports: &[Report], is_quiet: bool) -> Result<(), Failure> {
+    let mut text = String::new();
+    for report in reports {
+        let shown = masked(&report.file);
+        for finding in &report.findings {
+            text.push_str(&Renderer::styled().render(&groups(report, finding, &shown)));
+            text.push_str("\n\n");
+        }
+        for (place, lines) in report.taken.iter().filter(|_| !is_quiet) {
+            let (line, _) = report.file.line_and_column(*place);
+            // Writing to a text cannot fail.
+            let _ = writeln!(text, "{}:{line}: the filter takes these settings", report.file.name);
+            for (subject, words) in lines {
+                let _ = writeln!(text, "  {subject:<14} {words}");
+            }
+            text.push('\n');
+        }
+    }
+    write_text(text.trim_end_matches('\n'))
+}
+
+fn groups<'r>(report: &'r Report, finding: &'r Finding, shown: &'r str) -> Vec<Group<'r>> {
+    let level = match finding.rule.severity() {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
+    };
+    let title = level.primary_title(finding.message.as_str()).id(finding.rule.code());
+    let group = if finding.rule == Rule::NotYaml {
+        // What is secret in a text that is not understood is not known: no line of it is shown.
+        let (line, column) = report.file.line_and_column(finding.span.start);
+        title.element(Origin::path(report.file.name.as_str()).line(line).char_column(column))
+    } else {
+        let span = first_line(shown, &finding.span);
+        title.element(
+            Snippet::source(shown)
+                .path(report.file.name.as_str())
+                .annotation(AnnotationKind::Primary.span(span)),
+        )
+    };
+    vec![group.element(Level::HELP.message(finding.help.as_str()))]
+}
+
+/// The part of a place that is in its first line.
+pub(crate) fn first_line(text: &str, span: &Range<usize>) -> Range<usize> {
+    let place = text.get(span.clone()).unwrap_or_default();
+    let line = place.lines().next().unwrap_or_default().trim_end();
+    span.start..span.start.saturating_add(line.len())
+}
