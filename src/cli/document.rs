@@ -111,6 +111,13 @@ impl Places {
     }
 }
 
+impl Member {
+    /// Where the name and the value are.
+    pub(crate) fn place(&self) -> Range<usize> {
+        self.span.start..self.value.span.end.max(self.span.end)
+    }
+}
+
 impl Node {
     /// The member of this name.
     pub(crate) fn get(&self, name: &str) -> Option<&Node> {
@@ -183,7 +190,7 @@ impl Node {
         for token in tokens {
             let index = token.parse().unwrap_or(usize::MAX);
             if let Some(member) = node.member(&token) {
-                (node, span) = (&member.value, member.span.start..member.value.span.end.max(member.span.end));
+                (node, span) = (&member.value, member.place());
             } else if let Some(item) = node.items().get(index) {
                 (node, span) = (item, item.span.clone());
             } else {

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 
 use crate::plugin_file::PluginFile;
 use kit::http::{self, authorization};
-use kit::servers::{Envoy, Kinto, as_string, as_struct, config_of, demo_config, made, project, wait_for};
+use kit::servers::{
+    Envoy, Kinto, as_string, as_struct, config_of, demo_config, made, project, wait_for, wasm,
+};
 use kit::table::settings_with;
 use kit::tokens::{now, rs256};
 
@@ -121,6 +123,10 @@ fn the_example_settings_are_accepted_by_envoy() {
     let plugins: Vec<_> = names.iter().map(|name| (*name, as_struct(&read(name)))).collect();
     let mut config = config_of(1, &plugins);
     config["static_resources"]["clusters"].as_array_mut().unwrap().push(read("issuer-cluster"));
+    for listener in config["static_resources"]["listeners"].as_array_mut().unwrap() {
+        let secret = json!({"key_values": {"KINTO_JWT_MACHINES": kit::tokens::SECRET}});
+        wasm(listener)["vm_config"]["environment_variables"] = secret;
+    }
     let (ok, log) = validate(&config);
     assert!(ok, "{log}");
 }

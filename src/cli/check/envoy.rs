@@ -36,9 +36,7 @@ fn failure_policy(plugin: &Plugin) -> Option<Finding> {
     let policy = written.and_then(|member| member.value.text());
     let open = member(&plugin.wasm, "fail_open").filter(|member| member.value.text() == Some("true"));
     let is_open = policy == Some("FAIL_OPEN") || policy == Some("2");
-    let span = open
-        .or(written)
-        .map_or_else(|| start(&plugin.wasm), |member| member.span.start..member.value.span.end);
+    let span = open.or(written).map_or_else(|| start(&plugin.wasm), Member::place);
     if is_open || open.is_some() {
         Some(fail_open(span))
     } else if policy != Some("FAIL_RELOAD") && policy != Some("3") {
@@ -92,7 +90,7 @@ fn small_buffer(plugin: &Plugin, loaded: &Loaded) -> Option<Finding> {
     let smallest = limits.iter().map(|limit| limit.unwrap_or(of_listener)).min().unwrap_or(of_listener);
     let needed = u64::try_from(loaded.config.batch.max_bytes).unwrap_or(u64::MAX);
     (smallest < needed).then(|| Finding {
-        span: own.map_or_else(|| start(listener), |own| own.span.start..own.value.span.end),
+        span: own.map_or_else(|| start(listener), Member::place),
         ..too_small(smallest, needed, "write request_body_buffer_limit: 2097152 into each virtual host")
     })
 }
@@ -129,7 +127,7 @@ fn guessable_header(plugin: &Plugin, loaded: &Loaded) -> Option<Finding> {
         ),
         help: "keep others out of Kinto's network, and write userIdHeader with a random part: userId-<32 hex digits>"
             .to_owned(),
-        span: written.map_or_else(|| reachable.span.clone(), |member| member.span.start..member.value.span.end),
+        span: written.map_or_else(|| reachable.span.clone(), Member::place),
     })
 }
 

@@ -81,7 +81,7 @@ fn quantity(text: &str) -> Option<u64> {
 }
 
 fn finding(rule: Rule, member: Option<&Member>, otherwise: &Node, message: &str, help: &str) -> Finding {
-    let span = member.map_or_else(|| start(otherwise), |member| member.span.start..member.value.span.end);
+    let span = member.map_or_else(|| start(otherwise), Member::place);
     Finding { rule, message: message.to_owned(), help: help.to_owned(), span }
 }
 
@@ -89,8 +89,7 @@ fn istio(plugin: &Plugin) -> Vec<Finding> {
     let spec = plugin.document.get("spec").unwrap_or(&plugin.document);
     let mut found = Vec::new();
     let strategy = plugin.wasm.member("failStrategy");
-    let place =
-        || strategy.map_or_else(|| start(&plugin.wasm), |member| member.span.start..member.value.span.end);
+    let place = || strategy.map_or_else(|| start(&plugin.wasm), Member::place);
     match strategy.and_then(|member| member.value.text()) {
         Some("FAIL_OPEN") => found.push(fail_open(place())),
         Some("FAIL_RELOAD") => {}
@@ -164,7 +163,7 @@ fn envoy_gateway(plugin: &Plugin) -> Vec<Finding> {
     let spec = plugin.document.get("spec").unwrap_or(&plugin.document);
     let mut found = Vec::new();
     if let Some(open) = plugin.wasm.member("failOpen").filter(|member| member.value.text() == Some("true")) {
-        found.push(fail_open(open.span.start..open.value.span.end));
+        found.push(fail_open(open.place()));
     }
     let one = spec.get("targetRef").into_iter();
     let targets: Vec<&Node> =

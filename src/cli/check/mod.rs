@@ -39,7 +39,7 @@ pub(crate) struct Check {
     /// End with 1 for a warning, too
     #[arg(long)]
     strict: bool,
-    /// Say nothing about settings that are taken
+    /// Say nothing but what is wrong: neither what the settings do, nor what could not be checked
     #[arg(long, short)]
     quiet: bool,
     /// How to write the report

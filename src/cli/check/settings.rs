@@ -28,7 +28,7 @@ pub(crate) fn findings(plugin: &Plugin, loaded: &Loaded) -> Vec<Finding> {
         help: format!(
             "to check the key too, run this command with the variable: {name}=.. kinto-jwt check .."
         ),
-        span: at("publicKeyEnv"),
+        span: variable_place(plugin, name),
     }));
     found
 }
@@ -42,6 +42,14 @@ fn place(plugin: &Plugin, policy: &Policy, name: &str) -> std::ops::Range<usize>
         }
         _ => plugin.settings.span_of(&format!("/{name}")),
     }
+}
+
+/// The place of the setting that names this variable.
+fn variable_place(plugin: &Plugin, name: &str) -> std::ops::Range<usize> {
+    let all = plugin.settings.all();
+    let named = all.iter().filter_map(|node| node.member("publicKeyEnv"));
+    let mut of_name = named.filter(|member| member.value.text() == Some(name));
+    of_name.next().map_or_else(|| plugin.settings.span.clone(), Member::place)
 }
 
 fn policies(plugin: &Plugin) -> &[Node] {

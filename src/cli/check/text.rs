@@ -19,7 +19,8 @@ pub(crate) fn print(reports: &[Report], is_quiet: bool) -> Result<(), Failure> {
     let mut text = String::new();
     for report in reports {
         let shown = masked(&report.file);
-        for finding in &report.findings {
+        let is_shown = |finding: &&Finding| !is_quiet || finding.rule.severity() != Severity::Note;
+        for finding in report.findings.iter().filter(is_shown) {
             text.push_str(&Renderer::styled().render(&groups(report, finding, &shown)));
             text.push_str("\n\n");
         }
