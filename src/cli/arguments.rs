@@ -1,6 +1,5 @@
 //! The subcommands and their arguments.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -8,6 +7,7 @@ use clap_complete::Shell;
 
 use crate::cli::check::Check;
 use crate::cli::failure::Failure;
+use crate::cli::output::write;
 
 /// Checks, explains and migrates the settings of kinto-jwt-filter.
 #[derive(Debug, Parser)]
@@ -51,13 +51,4 @@ pub(crate) fn man_page() -> Result<ExitCode, Failure> {
         .render(&mut page)
         .map_err(|error| Failure::at("man page", error))?;
     write(&page)
-}
-
-/// Writes to standard output.
-///
-/// # Errors
-/// It cannot be written.
-pub(crate) fn write(bytes: &[u8]) -> Result<ExitCode, Failure> {
-    let written = std::io::stdout().lock().write_all(bytes);
-    written.map(|()| ExitCode::SUCCESS).map_err(|error| Failure::at("standard output", error))
 }

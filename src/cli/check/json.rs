@@ -1,19 +1,21 @@
 //! The report of `check` for programs: JSON of its own, and SARIF 2.1.0, which code scanning reads.
 
+use std::process::ExitCode;
+
 use serde_json::{Value, json};
 
 use crate::cli::check::Report;
 use crate::cli::check::finding::{Finding, Rule, Severity};
 use crate::cli::check::text::first_line;
 use crate::cli::failure::Failure;
-use crate::cli::output::write_text;
+use crate::cli::output::write;
 
 /// Writes a report to standard output.
 ///
 /// # Errors
 /// It cannot be written.
-pub(crate) fn print(report: &Value) -> Result<(), Failure> {
-    write_text(&format!("{report:#}"))
+pub(crate) fn print(report: &Value) -> Result<ExitCode, Failure> {
+    write(format!("{report:#}\n").as_bytes())
 }
 
 /// Lines and columns, counted from 1, columns in characters; the end is behind the last character.

@@ -84,17 +84,17 @@ pub(crate) fn run(arguments: &Check) -> Result<ExitCode, Failure> {
         return Err(no_configuration(&names.join(", ")));
     }
     let reports = check(files);
-    match arguments.format {
+    let done = match arguments.format {
         Format::Text => text::print(&reports, arguments.quiet)?,
         Format::Json => json::print(&json::report(&reports))?,
         Format::Sarif => json::print(&json::sarif(&reports))?,
-    }
+    };
     let worst =
         reports.iter().flat_map(|report| &report.findings).map(|finding| finding.rule.severity()).min();
     Ok(match worst {
         Some(Severity::Error) => ExitCode::from(1),
         Some(Severity::Warning) if arguments.strict => ExitCode::from(1),
-        _ => ExitCode::SUCCESS,
+        _ => done,
     })
 }
 

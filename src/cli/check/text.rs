@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::ops::Range;
+use std::process::ExitCode;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
@@ -9,13 +10,13 @@ use crate::cli::check::Report;
 use crate::cli::check::finding::{Finding, Rule, Severity};
 use crate::cli::check::mask::masked;
 use crate::cli::failure::Failure;
-use crate::cli::output::write_text;
+use crate::cli::output::write;
 
 /// Writes the report to standard output, with colours if that is a terminal.
 ///
 /// # Errors
 /// It cannot be written.
-pub(crate) fn print(reports: &[Report], is_quiet: bool) -> Result<(), Failure> {
+pub(crate) fn print(reports: &[Report], is_quiet: bool) -> Result<ExitCode, Failure> {
     let mut text = String::new();
     for report in reports {
         let shown = masked(&report.file);
@@ -34,7 +35,7 @@ pub(crate) fn print(reports: &[Report], is_quiet: bool) -> Result<(), Failure> {
             text.push('\n');
         }
     }
-    write_text(text.trim_end_matches('\n'))
+    write(format!("{}\n", text.trim_end_matches('\n')).as_bytes())
 }
 
 fn groups<'r>(report: &'r Report, finding: &'r Finding, shown: &'r str) -> Vec<Group<'r>> {
