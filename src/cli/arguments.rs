@@ -7,6 +7,7 @@ use clap_complete::Shell;
 
 use crate::cli::check::Check;
 use crate::cli::failure::Failure;
+use crate::cli::keygen::Keygen;
 use crate::cli::output::write;
 
 /// Checks, explains and migrates the settings of kinto-jwt-filter.
@@ -27,6 +28,8 @@ pub(crate) enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Make a new key pair or secret, and print the settings that fit it
+    Keygen(Keygen),
     /// Write the man page to standard output
     Man,
 }

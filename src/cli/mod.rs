@@ -8,6 +8,8 @@
 //! | `document.rs`, `scalar.rs` | a file as a tree with the place of each value; what YAML makes of a text without quotes |
 //! | `file.rs`, `plugin.rs` | a file of the operator; finds the configurations of the filter in a file, and loads them |
 //! | `environment.rs`, `placeholder.rs`, `host.rs`, `protobuf.rs` | what Envoy gives to the module: variables, `verify_signature`, the settings |
+//! | `keygen.rs` | new keys |
+//! | `private_key/` | private keys and secrets: made and written |
 
 mod arguments;
 mod check;
@@ -16,9 +18,11 @@ mod environment;
 mod failure;
 mod file;
 mod host;
+mod keygen;
 mod output;
 mod placeholder;
 mod plugin;
+mod private_key;
 mod protobuf;
 mod scalar;
 
@@ -36,6 +40,7 @@ pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Check(check) => check::run(&check),
         Command::Completions { shell } => arguments::completions(shell),
+        Command::Keygen(arguments) => keygen::run(arguments),
         Command::Man => arguments::man_page(),
     };
     match done {

@@ -9,16 +9,16 @@ use crate::keys::algorithm::Algorithm;
 use crate::keys::certificate;
 use crate::keys::fault::Fault;
 
-const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
-const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
-const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
-const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
-const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+pub(crate) const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+pub(crate) const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
+pub(crate) const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+pub(crate) const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+pub(crate) const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+pub(crate) const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
+pub(crate) const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
 /// Bits of the smallest RSA modulus (RFC 7518 section 3.3), and of the largest: a larger one costs too much time.
-const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+pub(crate) const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 /// Reads the setting as a key for `algorithm`: a PEM, or the secret of an HS algorithm.
 ///
@@ -42,11 +42,7 @@ pub(crate) fn parse_secret(secret: &[u8], algorithm: Algorithm) -> Result<Decodi
              goes into jwks",
         ));
     }
-    let smallest = match algorithm {
-        Algorithm::HS384 => 48,
-        Algorithm::HS512 => 64,
-        _ => 32,
-    };
+    let smallest = smallest_secret(algorithm);
     if secret.len() < smallest {
         return Err(Fault::new(
             format!(
@@ -59,6 +55,15 @@ pub(crate) fn parse_secret(secret: &[u8], algorithm: Algorithm) -> Result<Decodi
         ));
     }
     Ok(DecodingKey::from_secret(secret))
+}
+
+/// The bytes of the smallest secret of an HS algorithm: as many as its hash has (RFC 7518 section 3.2).
+pub(crate) fn smallest_secret(algorithm: Algorithm) -> usize {
+    match algorithm {
+        Algorithm::HS384 => 48,
+        Algorithm::HS512 => 64,
+        _ => 32,
+    }
 }
 
 /// The kind of a key that must not be a secret, because others may know it: a PEM, SSH or DER key, or a JWK.

@@ -1,0 +1,11 @@
+//! Private keys and secrets, for tokens that try out the filter. The filter itself has none.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `algorithm.rs` | the option `--algorithm` |
+//! | `key.rs` | one private key: a new one, and which algorithm it is for |
+//! | `written.rs` | a key as the text of a file: PEM, JWK Set |
+
+pub(crate) mod algorithm;
+pub(crate) mod key;
+pub(crate) mod written;
