@@ -9,6 +9,7 @@ use crate::cli::check::Check;
 use crate::cli::failure::Failure;
 use crate::cli::keygen::Keygen;
 use crate::cli::output::write;
+use crate::cli::token::Token;
 
 /// Checks, explains and migrates the settings of kinto-jwt-filter.
 #[derive(Debug, Parser)]
@@ -30,6 +31,8 @@ pub(crate) enum Command {
     },
     /// Make a new key pair or secret, and print the settings that fit it
     Keygen(Keygen),
+    /// Sign a token to try out settings with, and print it
+    Token(Token),
     /// Write the man page to standard output
     Man,
 }

@@ -10,6 +10,8 @@
 //! | `environment.rs`, `placeholder.rs`, `host.rs`, `protobuf.rs` | what Envoy gives to the module: variables, `verify_signature`, the settings |
 //! | `keygen.rs` | new keys |
 //! | `private_key/` | private keys and secrets: made and written |
+//! | `keygen.rs`, `token.rs` | new keys, and tokens to try out settings with |
+//! | `private_key/` | private keys and secrets: made, read, written, and used to sign |
 
 mod arguments;
 mod check;
@@ -25,6 +27,7 @@ mod plugin;
 mod private_key;
 mod protobuf;
 mod scalar;
+mod token;
 
 use std::process::ExitCode;
 
@@ -41,6 +44,7 @@ pub fn main() -> ExitCode {
         Command::Check(check) => check::run(&check),
         Command::Completions { shell } => arguments::completions(shell),
         Command::Keygen(arguments) => keygen::run(arguments),
+        Command::Token(arguments) => token::run(arguments),
         Command::Man => arguments::man_page(),
     };
     match done {

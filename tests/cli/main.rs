@@ -4,9 +4,17 @@
 #![allow(clippy::arithmetic_side_effects, reason = "a test fails by panicking")]
 
 mod keygen;
+mod token;
 
 use std::path::Path;
 use std::process::Command;
+
+use kinto_jwt_filter::{Gate, HostVerify, Rejection, parse_config};
+use serde_json::Value;
+
+use kit::http::header;
+use kit::ring_host::ring_host;
+use kit::table::Case;
 
 /// What the command did: its exit code, what it printed, and what it complained about.
 struct Done {
@@ -38,4 +46,15 @@ fn complained(folder: &Path, arguments: &[&str], words: &[&str]) -> String {
         assert!(done.err.contains(word), "{arguments:?}: {word:?} is not in: {}", done.err);
     }
     done.err
+}
+
+/// As whom a filter with these settings lets the token pass, with Envoy's cryptography or without.
+fn user_of(settings: &Value, token: &str, now: u64) -> Result<String, Rejection> {
+    let host: HostVerify = ring_host;
+    let config = parse_config(settings.to_string().as_bytes(), Some(host)).unwrap_or_else(|e| panic!("{e}"));
+    let gate = Gate::new(config);
+    let case = Case::new("", vec![header("Authorization", format!("JWT {token}"))], Ok(""));
+    let decision = gate.decide(&case, now);
+    let user = || decision.outcome.user_id().unwrap().as_str().to_owned();
+    decision.rejection().map_or_else(|| Ok(user()), Err)
 }
