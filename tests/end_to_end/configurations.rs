@@ -1,13 +1,12 @@
 //! Configurations: every form that an operator can write, and every fault in the operator's words.
 
-mod faults;
-
 use std::process::Command;
 
 use kinto_jwt_filter::parse_config;
 use serde_json::{Value, json};
 
 use crate::plugin_file::PluginFile;
+use kit::faults;
 use kit::http::{self, authorization};
 use kit::servers::{
     Envoy, Kinto, as_string, as_struct, config_of, demo_config, made, project, wait_for, wasm,

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use kit::table::settings_with;
-use kit::tokens::{SECRET, b64, jwk, key_file, public_key, x5c};
+use crate::table::settings_with;
+use crate::tokens::{SECRET, b64, jwk, key_file, public_key, x5c};
 
 /// A PEM with some of its bytes changed.
 fn damaged(pem: &str) -> String {
@@ -11,7 +11,7 @@ fn damaged(pem: &str) -> String {
 }
 
 /// Settings that must be refused, with words that must be in the message.
-pub(super) fn of_kinto_jwt_settings() -> Vec<(Value, &'static [&'static str])> {
+pub fn of_kinto_jwt_settings() -> Vec<(Value, &'static [&'static str])> {
     let pem = |public_key: String| json!({"public_key": public_key});
     let key_of_algorithm =
         |name: &str, algorithm: &str| json!({"public_key": public_key(name), "algorithm": algorithm});
@@ -193,7 +193,7 @@ pub(super) fn of_kinto_jwt_settings() -> Vec<(Value, &'static [&'static str])> {
 }
 
 /// The same for the settings that `kinto_jwt` does not have.
-pub(super) fn of_own_settings() -> Vec<(Value, &'static [&'static str])> {
+pub fn of_own_settings() -> Vec<(Value, &'static [&'static str])> {
     let key_set = |keys: Value| json!({"jwks": {"keys": keys}});
     let remote = |more: Value| {
         let mut remote = json!({"uri": "https://issuer.example/keys", "cluster": "issuer"});
