@@ -8,110 +8,21 @@ use std::process::Command;
 use kinto_jwt_filter::parse_config;
 use serde_json::{Value, json};
 
+use kit::pages::{
+    blocks, book, dedented, examples_of_settings, pages, read, section, settings_sections, split_fences, yaml,
+};
 use kit::servers::{demo_config, made, manager, project, wasm};
 use kit::tokens::public_key;
-
-fn read(path: &str) -> String {
-    fs::read_to_string(project(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
-}
-
-/// The pages of the book.
-fn book() -> Vec<String> {
-    let files = fs::read_dir(project("docs")).unwrap().map(|file| file.unwrap().file_name());
-    let pages =
-        files.map(|name| format!("docs/{}", name.to_str().unwrap())).filter(|name| name.ends_with(".md"));
-    pages.collect()
-}
-
-/// All pages.
-fn pages() -> Vec<String> {
-    let others = ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "benches/README.md"];
-    others.map(str::to_owned).into_iter().chain(book()).collect()
-}
-
-/// The text outside of fenced blocks, and the blocks, each with its language.
-fn split_fences(text: &str) -> (String, Vec<(String, String)>) {
-    let (mut outside, mut blocks) = (String::new(), Vec::new());
-    for (number, part) in text.split("```").enumerate() {
-        if number % 2 == 0 {
-            outside += part;
-        } else {
-            let (language, block) = part.split_once('\n').unwrap();
-            blocks.push((language.to_owned(), block.to_owned()));
-        }
-    }
-    (outside, blocks)
-}
-
-fn blocks(page: &str, language: &str) -> Vec<String> {
-    let blocks = split_fences(&read(page)).1.into_iter();
-    blocks.filter(|(other, _)| other == language).map(|(_, block)| block).collect()
-}
-
-/// The part of a page below this heading, to the next heading of the same level.
-fn section(page: &str, heading: &str) -> String {
-    let text = read(page);
-    let after =
-        text.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("{page}: {heading}")).1;
-    after.split("\n## ").next().unwrap().to_owned()
-}
 
 /// The names in backticks that the rows of a table begin with.
 fn rows(section: &str) -> BTreeSet<String> {
     section.lines().filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned())).collect()
 }
 
-fn dedented(text: &str) -> String {
-    text.lines().map(|line| format!("{}\n", line.trim_start())).collect()
-}
-
-fn yaml(text: &str) -> Value {
-    serde_yaml_ng::from_str(text).unwrap_or_else(|e| panic!("{e}:\n{text}"))
-}
-
-/// Settings of an example, completed with a key if it has none.
-fn completed(mut settings: Value) -> Value {
-    let own = settings.as_object_mut().unwrap();
-    // The test has no such variable: `day_two` tries them in Envoy.
-    if let Some(name) = own.remove("publicKeyEnv") {
-        assert!(name.is_string());
-        own.insert("public_key".into(), json!(kit::tokens::SECRET));
-    }
-    if !["public_key", "jwks", "remoteJwks"].iter().any(|name| own.contains_key(*name)) {
-        own.insert("public_key".into(), json!(public_key("rsa")));
-    }
-    settings
-}
-
 /// What the parser makes of settings.
 fn parsed(settings: &Value) -> Result<String, String> {
     let config = parse_config(settings.to_string().as_bytes(), None);
     config.map(|config| format!("{config:?}")).map_err(|error| error.to_string())
-}
-
-/// Each part of the page of settings that begins with the name of one, of this level or deeper, with its name.
-fn settings_sections(levels: &[&str]) -> Vec<(String, String)> {
-    let text = read("docs/settings.md");
-    let mut found: Vec<(String, String)> = Vec::new();
-    let mut fenced = false;
-    let mut inside = false;
-    for line in text.lines() {
-        fenced ^= line.starts_with("```");
-        let heading = (!fenced).then(|| line.split_once(' ')).flatten();
-        let heading = heading.filter(|(marks, _)| !marks.is_empty() && marks.chars().all(|c| c == '#'));
-        match heading {
-            Some((level, name)) if levels.contains(&level) => {
-                inside = name.starts_with('`');
-                if inside {
-                    found.push((name.trim_matches('`').to_owned(), String::new()));
-                }
-            }
-            Some((level, _)) if level.len() < 3 => inside = false,
-            _ if inside => found.last_mut().unwrap().1 += &format!("{line}\n"),
-            _ => {}
-        }
-    }
-    found
 }
 
 #[test]
@@ -165,20 +76,11 @@ fn each_documented_default_is_the_parsers() {
 
 #[test]
 fn each_yaml_example_is_accepted_or_part_of_a_file_that_is() {
-    let files = fs::read_dir(project("envoy/settings")).unwrap().map(|file| file.unwrap().path());
-    let texts = files.map(|file| fs::read_to_string(file).unwrap()).chain([read("envoy/envoy.yaml")]);
-    let texts: Vec<String> = texts.map(|text| dedented(&text)).collect();
-    let mut count = 0;
-    for page in book() {
-        for block in blocks(&page, "yaml") {
-            count += 1;
-            let is_part = texts.iter().any(|text| text.contains(&dedented(&block)));
-            if page == "docs/settings.md" || !is_part {
-                parsed(&completed(yaml(&block))).unwrap_or_else(|error| panic!("{page}: {error}:\n{block}"));
-            }
-        }
+    let examples = examples_of_settings();
+    for (page, settings) in &examples {
+        parsed(settings).unwrap_or_else(|error| panic!("{page}: {error}:\n{settings}"));
     }
-    assert!(count > 30, "{count} examples");
+    assert!(examples.len() > 30, "{} examples", examples.len());
 }
 
 #[test]

@@ -4,6 +4,7 @@ pub mod faults;
 pub mod forgeries;
 pub mod http;
 pub mod issuer;
+pub mod pages;
 pub mod ring_host;
 pub mod servers;
 pub mod table;
