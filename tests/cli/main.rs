@@ -3,6 +3,7 @@
 #![cfg(test)]
 #![allow(clippy::arithmetic_side_effects, reason = "a test fails by panicking")]
 
+mod check;
 mod keygen;
 mod token;
 
