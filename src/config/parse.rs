@@ -96,8 +96,7 @@ fn check_headers(
         return Err(taken("http_header or from: userId").at(&[]));
     }
     for ClaimHeader { header, path } in claim_headers {
-        let taken =
-            |setting: &str| Err(taken(setting).at(&[header.name()]).within("claimsToHeaders").below(path));
+        let taken = |setting: &str| Err(taken(setting).at(&["claimsToHeaders", header.name()]).below(path));
         if usual_header.is_some_and(|usual| usual.is_spelled(header.name())) {
             return taken("claimsToHeaders.userId");
         }

@@ -6,6 +6,7 @@
 mod check;
 mod keygen;
 mod token;
+mod warnings;
 
 use std::path::Path;
 use std::process::Command;

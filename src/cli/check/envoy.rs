@@ -73,12 +73,17 @@ pub(crate) fn start(node: &Node) -> std::ops::Range<usize> {
     node.span.start..node.span.start.saturating_add(1).min(node.span.end)
 }
 
-fn small_buffer(plugin: &Plugin, loaded: &Loaded) -> Option<Finding> {
+/// The listener in which the filter is.
+fn listener(plugin: &Plugin) -> Option<&Node> {
     let listeners =
         plugin.document.at(&["static_resources", "listeners"]).map(Node::items).unwrap_or_default();
-    let listener = listeners.iter().find(|listener| {
+    listeners.iter().find(|listener| {
         listener.span.start <= plugin.wasm.span.start && plugin.wasm.span.end <= listener.span.end
-    })?;
+    })
+}
+
+fn small_buffer(plugin: &Plugin, loaded: &Loaded) -> Option<Finding> {
+    let listener = listener(plugin)?;
     let number = |member: &Member| member.value.text().and_then(|text| text.parse::<u64>().ok());
     let own = member(listener, "per_connection_buffer_limit_bytes");
     // A limit of the hosts, which Envoy has since 1.37, counts in the place of the listener's.
@@ -111,12 +116,12 @@ fn guessable_header(plugin: &Plugin, loaded: &Loaded) -> Option<Finding> {
     if has_random_part(loaded.config.identity_header.name()) {
         return None;
     }
+    let routes = listener(plugin)?.all();
+    let upstreams: Vec<&str> = routes.iter().filter_map(|node| node.text_at(&["route", "cluster"])).collect();
     let clusters = plugin.document.at(&["static_resources", "clusters"]).map(Node::items).unwrap_or_default();
-    let issuers: Vec<&str> =
-        loaded.config.policies.iter().filter_map(|policy| Some(policy.remote()?.cluster.as_str())).collect();
-    let upstreams =
-        clusters.iter().filter(|cluster| !issuers.contains(&cluster.text_at(&["name"]).unwrap_or_default()));
-    let addresses = upstreams.flat_map(Node::all).filter_map(|node| node.at(&["socket_address", "address"]));
+    let of_kinto =
+        clusters.iter().filter(|cluster| upstreams.contains(&cluster.text_at(&["name"]).unwrap_or_default()));
+    let addresses = of_kinto.flat_map(Node::all).filter_map(|node| node.at(&["socket_address", "address"]));
     let reachable = addresses.into_iter().find(|address| !is_loopback(address.text().unwrap_or_default()))?;
     let written = plugin.settings.member("userIdHeader");
     Some(Finding {

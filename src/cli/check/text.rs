@@ -35,7 +35,9 @@ pub(crate) fn print(reports: &[Report], is_quiet: bool) -> Result<ExitCode, Fail
             text.push('\n');
         }
     }
-    write(format!("{}\n", text.trim_end_matches('\n')).as_bytes())
+    let text = text.trim_end_matches('\n');
+    let end = if text.is_empty() { "" } else { "\n" };
+    write(format!("{text}{end}").as_bytes())
 }
 
 fn groups<'r>(report: &'r Report, finding: &'r Finding, shown: &'r str) -> Vec<Group<'r>> {

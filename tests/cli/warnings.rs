@@ -1,0 +1,368 @@
+//! `kinto-jwt check`: each rule has files that break it, and a file that does not.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::check::report;
+use crate::{complained, kinto_jwt};
+use kit::servers::project;
+use kit::tokens::{SECRET, jwk, public_key};
+
+/// A rule, the files, and what is changed in the first of them so that the rule is broken: a text, and another one in its
+/// place.
+struct Row {
+    rule: &'static str,
+    files: Vec<(&'static str, String)>,
+    from: String,
+    to: String,
+}
+
+fn example(path: &str) -> String {
+    fs::read_to_string(project(&format!("envoy/{path}"))).unwrap()
+}
+
+/// Settings that break no rule, with these.
+fn settings(more: &str) -> String {
+    let key: String = public_key("rsa").lines().map(|line| format!("  {line}\n")).collect();
+    format!("public_key: |\n{key}requireExp: true\nunauthorizedUserId: public\n{more}")
+}
+
+/// Envoy's example with these lines more in its settings.
+fn envoy_with(more: &str) -> String {
+    let text = example("envoy.yaml");
+    let line = "                            requireExp: true\n";
+    assert!(text.contains(line));
+    let more: String = more.lines().map(|more| format!("                            {more}\n")).collect();
+    text.replace(line, &format!("{line}{more}"))
+}
+
+/// Envoy's example with an issuer, and its cluster.
+fn envoy_with_issuer() -> String {
+    let cluster: String = example("settings/issuer-cluster.yaml")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .enumerate()
+        .map(|(number, line)| format!("    {} {line}\n", if number == 0 { "-" } else { " " }))
+        .collect();
+    let text = envoy_with("remoteJwks: { uri: \"https://issuer.example/jwks.json\", cluster: issuer }");
+    // The public key of the example goes.
+    let (before, rest) = text.split_once("                            public_key: |\n").unwrap();
+    let (_, after) = rest.split_once("-----END PUBLIC KEY-----\n").unwrap();
+    format!("{before}{after}{cluster}")
+}
+
+/// The manifest with an issuer in the place of its public key.
+fn with_issuer(path: &str, cluster: &str) -> String {
+    let text = example(path);
+    let (before, rest) = text.split_once("public_key: |\n").unwrap();
+    let (_, after) = rest.split_once("-----END PUBLIC KEY-----\n").unwrap();
+    format!(
+        "{before}remoteJwks: {{ uri: \"https://issuer.example/jwks.json\", cluster: \"{cluster}\" }}\n{after}"
+    )
+}
+
+fn row(rule: &'static str, text: String, from: &str, to: &str) -> Row {
+    Row { rule, files: vec![("file.yaml", text)], from: from.to_owned(), to: to.to_owned() }
+}
+
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn rows() -> Vec<Row> {
+    let plugin = || example("istio/sidecar/wasm-plugin.yaml");
+    let extension = || example("istio/sidecar/traffic-extension.yaml");
+    let at_gateway = || example("istio/gateway/traffic-extension.yaml");
+    let policy = || example("gateway/envoy-extension-policy.yaml");
+    let outbound = "outbound|443||issuer.example";
+    let two = |first: String, name: &'static str, second: String| vec![("file.yaml", first), (name, second)];
+    let jwks =
+        format!("jwks: {{ keys: [{}] }}\nrequireExp: true\nunauthorizedUserId: null\n", jwk("a", "rsa"));
+    let secret =
+        "publicKeyEnv: KINTO_JWT_SECRET\nalgorithm: HS256\nrequireExp: true\nunauthorizedUserId: null\n"
+            .to_owned();
+    let mut rows = vec![
+        row("not-yaml", settings(""), "requireExp: true", "requireExp: [true"),
+        row("not-yaml", settings("leeway: 1\n"), "leeway: 1", "requireExp: true"),
+        row("refused", settings("leeway: 1\n"), "leeway: 1", "leeway: -1"),
+        row("secret-in-file", secret.clone(), "publicKeyEnv: KINTO_JWT_SECRET", &format!("public_key: {SECRET}")),
+        row(
+            "secret-in-file",
+            secret.clone(),
+            "publicKeyEnv: KINTO_JWT_SECRET",
+            &format!("jwks: {{ keys: [{{ kty: oct, k: {} }}] }}", kit::tokens::b64(SECRET)),
+        ),
+        row(
+            "secret-in-file",
+            "algorithm: HS256\nrequireExp: true\nunauthorizedUserId: null\npolicies:\n  - { name: a, publicKeyEnv: A }\n".to_owned(),
+            "publicKeyEnv: A",
+            &format!("public_key: {SECRET}"),
+        ),
+        row("token-not-verified", settings("verifyToken: true\n"), "verifyToken: true", "verifyToken: false"),
+        row("exp-not-required", settings(""), "requireExp: true\n", ""),
+        row("exp-not-required", settings("maxLifetimeSeconds: 60\n").replace("requireExp: true\n", ""), "maxLifetimeSeconds: 60\n", ""),
+        row("exp-not-required", settings("maxAgeSeconds: 60\n").replace("requireExp: true\n", ""), "maxAgeSeconds: 60\n", ""),
+        row("exp-not-required", settings("").replace("requireExp: true", "requireExp: false"), "requireExp: false\n", ""),
+        row("public-is-user", settings(""), "unauthorizedUserId: public\n", ""),
+        row(
+            "public-is-user",
+            settings("onMissing: reject\nonInvalid: reject\n").replace("unauthorizedUserId: public\n", ""),
+            "onMissing: reject\n",
+            "onMissing: report\n",
+        ),
+        row("latin-1", settings("userIdCharset: ascii\n"), "userIdCharset: ascii", "userIdCharset: latin-1"),
+        row("ambiguous-scalar", settings("issuer: \"010\"\n"), "\"010\"", "0x10_"),
+        row("ambiguous-scalar", settings("issuer: [a, \"on1\"]\n"), "\"on1\"", "1.5"),
+        row("ambiguous-scalar", plugin(), "requireExp: true", "requireExp: yes"),
+        row("ambiguous-scalar", settings("leeway: 8\n"), "leeway: 8", "leeway: 010"),
+        row("key-left-out", jwks.clone(), "keys: [", "keys: [{ kty: RSA, use: enc }, "),
+        row("key-elsewhere", secret.replace("publicKeyEnv: KINTO_JWT_SECRET\nalgorithm: HS256", &format!("jwks: {{ keys: [{}] }}", jwk("a", "rsa"))), &format!("jwks: {{ keys: [{}] }}", jwk("a", "rsa")), "publicKeyEnv: KINTO_JWT_ELSEWHERE"),
+        row("fail-open", example("envoy.yaml"), "failure_policy: FAIL_RELOAD", "failure_policy: FAIL_OPEN"),
+        row("fail-open", example("envoy.yaml"), "failure_policy: FAIL_RELOAD", "fail_open: true"),
+        row("fail-open", plugin(), "failStrategy: FAIL_RELOAD", "failStrategy: FAIL_OPEN"),
+        row("fail-open", extension(), "failStrategy: FAIL_RELOAD", "failStrategy: FAIL_OPEN"),
+        row("fail-open", policy(), "failOpen: false", "failOpen: true"),
+        row("no-reload", example("envoy.yaml"), "failure_policy: FAIL_RELOAD", "root_id: a"),
+        row("no-reload", plugin(), "failStrategy: FAIL_RELOAD", "failStrategy: FAIL_CLOSE"),
+        row("no-reload", extension(), "    failStrategy: FAIL_RELOAD", "    pluginName: a"),
+        row("small-buffer", example("envoy.yaml"), "request_body_buffer_limit: 2097152", "include_request_attempt_count: true"),
+        row("small-buffer", envoy_with("batch: { maxBytes: 2000000 }"), "maxBytes: 2000000", "maxBytes: 3000000"),
+        row("small-buffer", example("envoy.yaml"), "request_body_buffer_limit: 2097152", "request_body_buffer_limit: 65536"),
+        row(
+            "guessable-header",
+            example("envoy.yaml").replace("address: 127.0.0.1 # compose: kinto", "address: kinto").replace(
+                "userIdHeader: userId",
+                "userIdHeader: userId-0123456789abcdef0123456789abcdef",
+            ),
+            "userIdHeader: userId-0123456789abcdef0123456789abcdef",
+            "userIdHeader: userId",
+        ),
+        row("guessable-header", example("envoy.yaml"), "address: 127.0.0.1 # compose: kinto", "address: 10.0.0.1"),
+        row("unknown-cluster", envoy_with_issuer(), "cluster: issuer }", "cluster: issuers }"),
+        row("unknown-cluster", with_issuer("istio/sidecar/wasm-plugin.yaml", outbound), outbound, "issuer"),
+        row("unknown-cluster", with_issuer("gateway/envoy-extension-policy.yaml", "issuer_example_443"), "issuer_example_443", "issuer"),
+        row("issuer-not-checked", envoy_with_issuer(), "auto_sni_san_validation: true", "allow_renegotiation: false"),
+        row("issuer-not-checked", envoy_with_issuer(), "trusted_ca: { filename: /etc/ssl/certs/ca-certificates.crt }", "only_verify_leaf_cert_crl: true"),
+        row("issuer-not-checked", envoy_with_issuer(), "uri: \"https:", "uri: \"http:"),
+        row("issuer-not-checked", envoy_with_issuer(), "transport_socket:", "typed_extension_protocol_options:"),
+        row("runs-on-outbound", plugin(), "  match:\n    - mode: SERVER\n", ""),
+        row("runs-on-outbound", plugin(), "mode: SERVER", "mode: CLIENT_AND_SERVER"),
+        row("runs-on-outbound", extension(), "  match:\n    - mode: SERVER\n", ""),
+        row("never-runs", at_gateway(), "  phase: AUTHN", "  match:\n    - mode: SERVER\n  phase: AUTHN"),
+        row("no-target", extension(), "  selector:\n    matchLabels:\n      app: kinto\n", ""),
+        row("wrong-phase", extension(), "phase: AUTHN", "phase: STATS"),
+        row("wrong-phase", plugin(), "  phase: AUTHN", "  priority: 10"),
+        row("not-pinned", plugin(), "@sha256:0000000000000000000000000000000000000000000000000000000000000000", ""),
+        row("not-pinned", extension(), "    sha256: \"0000000000000000000000000000000000000000000000000000000000000000\"", "    pluginName: a"),
+        row("not-pinned", policy(), "          sha256: \"0000000000000000000000000000000000000000000000000000000000000000\"", "          pullSecretRef: { name: a }"),
+        row("replaced-on-routes", policy(), "kind: Gateway", "kind: HTTPRoute"),
+        row("replaced-on-routes", policy(), "      name: kinto\n  wasm", "      name: kinto\n      sectionName: http\n  wasm"),
+    ];
+    let of_gateway = with_issuer("gateway/envoy-extension-policy.yaml", "issuer");
+    let of_istio = with_issuer("istio/sidecar/wasm-plugin.yaml", outbound);
+    let others = [
+        (
+            "small-buffer",
+            two(example("gateway/client-traffic-policy.yaml"), "policy.yaml", policy()),
+            "bufferLimit: 2Mi",
+            "bufferLimit: 32Ki",
+        ),
+        (
+            "small-buffer",
+            two(
+                example("gateway/client-traffic-policy.yaml"),
+                "policy.yaml",
+                format!("{}---\n{}", policy(), example("gateway/gateway.yaml")),
+            ),
+            "kind: ClientTrafficPolicy",
+            "kind: BackendTrafficPolicy",
+        ),
+        (
+            "unknown-cluster",
+            two(example("gateway/envoy-proxy.yaml"), "policy.yaml", of_gateway.clone()),
+            "name: issuer\n          type",
+            "name: issuers\n          type",
+        ),
+        (
+            "issuer-not-checked",
+            two(example("gateway/envoy-proxy.yaml"), "policy.yaml", of_gateway.clone()),
+            "auto_sni_san_validation: true",
+            "allow_renegotiation: false",
+        ),
+        (
+            "issuer-not-checked",
+            two(example("istio/issuer/destination-rule.yaml"), "plugin.yaml", of_istio.clone()),
+            "      subjectAltNames:\n        - issuer.example\n",
+            "",
+        ),
+        (
+            "issuer-not-checked",
+            two(example("istio/issuer/destination-rule.yaml"), "plugin.yaml", of_istio.clone()),
+            "sni: issuer.example",
+            "insecureSkipVerify: true",
+        ),
+        (
+            "no-egress",
+            two(example("istio/kinto/sidecar.yaml"), "plugin.yaml", of_istio),
+            "  ingress:",
+            "  egress: [{ hosts: [\"./*\"] }]\n  ingress:",
+        ),
+        (
+            "replaces-bootstrap",
+            two(example("gateway/envoy-proxy.yaml"), "policy.yaml", of_gateway),
+            "    type: JSONPatch\n",
+            "",
+        ),
+    ];
+    let others =
+        others.map(|(rule, files, from, to)| Row { rule, files, from: from.to_owned(), to: to.to_owned() });
+    rows.extend(others);
+    rows
+}
+
+/// The rules that are broken in these files.
+fn broken(files: &[(&str, String)]) -> Vec<String> {
+    let folder = tempfile::TempDir::new().unwrap();
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let report = report(folder.path(), &["."]);
+    report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| found["rule"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn each_rule_is_broken_by_a_change_and_by_nothing_else() {
+    let mut seen = BTreeSet::new();
+    for Row { rule, files, from, to } in rows() {
+        let before = broken(&files);
+        let expected: &[&str] = if files[0].1.contains("publicKeyEnv") { &["key-elsewhere"] } else { &[] };
+        assert_eq!(before, expected, "{rule}: before the change {from:?} to {to:?}");
+        let mut changed = files.clone();
+        assert!(files[0].1.contains(&from), "{rule}: {from:?} is not in the file");
+        changed[0].1 = files[0].1.replace(&from, &to);
+        assert_eq!(broken(&changed), [rule], "after the change {from:?} to {to:?} of\n{}", changed[0].1);
+        seen.insert(rule.to_owned());
+    }
+    let sarif = kinto_jwt(
+        Path::new("."),
+        &["check", "--format", "sarif", &project("envoy/envoy.yaml").display().to_string()],
+    );
+    let sarif: Value = serde_json::from_str(&sarif.out).unwrap();
+    let rules = sarif["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
+    let rules: BTreeSet<String> = rules.iter().map(|rule| rule["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(seen, rules);
+}
+
+#[test]
+fn the_examples_break_no_rule() {
+    let folder = project("envoy");
+    let report = report(&folder, &["."]);
+    let found: Vec<&Value> = report["findings"].as_array().unwrap().iter().collect();
+    // The secret of several-issuers.yaml is in a variable that is not here.
+    let [note] = found.as_slice() else { panic!("{found:#?}") };
+    assert_eq!(note["rule"], "key-elsewhere");
+    assert_eq!(note["file"], "./settings/several-issuers.yaml");
+    assert_eq!(report["taken"].as_array().unwrap().len(), 11, "{report:#}");
+    let done = kinto_jwt(&folder, &["check", "--strict", "--quiet", "."]);
+    assert_eq!((done.code, done.out.as_str(), done.err.as_str()), (0, "", ""));
+}
+
+#[test]
+fn the_exit_code_says_what_was_found() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let write = |text: &str| fs::write(folder.path().join("a.yaml"), text).unwrap();
+    let code = |arguments: &[&str]| kinto_jwt(folder.path(), &[&["check"], arguments].concat()).code;
+    write(&settings(""));
+    assert_eq!([code(&["a.yaml"]), code(&["--strict", "a.yaml"])], [0, 0]);
+    write(&settings("userIdCharset: latin-1\n"));
+    assert_eq!([code(&["a.yaml"]), code(&["--strict", "a.yaml"])], [0, 1]);
+    write(&settings("leeway: a\n"));
+    assert_eq!(
+        [code(&["a.yaml"]), code(&["--format", "json", "a.yaml"]), code(&["--format", "sarif", "a.yaml"])],
+        [1, 1, 1]
+    );
+    write("{}");
+    complained(folder.path(), &["check", "a.yaml"], &["no configuration of kinto-jwt-filter", "WasmPlugin"]);
+    complained(folder.path(), &["check", "b.yaml"], &["b.yaml", "No such file"]);
+}
+
+#[test]
+fn no_secret_is_shown() {
+    let envoy = example("envoy.yaml");
+    let key = kit::tokens::key_file("rsa.key.pem");
+    let private: String = key.lines().map(|line| format!("  {line}\n")).collect();
+    // A line of base64 of the private key.
+    let line = key.lines().nth(3).unwrap().to_owned();
+    let mark = "s3cret0mark";
+    let rows: Vec<(String, &str)> = vec![
+        (format!("public_key: {mark}\nalgorithm: HS256\n"), mark),
+        (format!("public_key: {mark}{mark}{mark}{mark}\nalgorithm: HS256\n"), mark),
+        (format!("public_keyy: {mark}\nalgorithm: HS256\n"), mark),
+        (format!("public_key: {{ inner: {mark} }}\nalgorithm: HS256\n"), mark),
+        (format!("public_key: [{mark}]\n"), mark),
+        ("public_key: 31415926535897932384626433832795.0\n".to_owned(), "31415926535"),
+        ("public_key: 0271828182845904523536\nalgorithm: HS256\n".to_owned(), "2718281828"),
+        (format!("public_key: |\n{private}"), &line),
+        (format!("jwks: {{ keys: [{{ kty: oct, k: {mark} }}] }}\nalgorithm: HS256\n"), mark),
+        (
+            format!("jwks: {{ keys: [{{ kty: oct, k: 0271828182845904523536 }}] }}\nalgorithm: HS256\n"),
+            "2718281828",
+        ),
+        (format!("jwks: {{ keys: [{mark}] }}\nalgorithm: HS256\n"), mark),
+        (format!("jwks: {{ kty: oct, k: {mark} }}\nalgorithm: HS256\n"), mark),
+        (format!("jwks: [{{ kty: oct, k: {mark} }}]\nalgorithm: HS256\n"), mark),
+        (format!("policies: [[{{ name: a, public_key: {mark} }}]]\n"), mark),
+        (format!("policies: [a, {mark}]\n"), mark),
+        (format!("jwks: {{ keys: [{{ kty: RSA, n: AQAB, e: AQAB, d: {mark} }}] }}\n"), mark),
+        (
+            format!("jwks: '{{\"keys\": [{{\"kty\": \"oct\", \"k\": \"{mark}\"}}]}}'\nalgorithm: HS256\n"),
+            mark,
+        ),
+        (format!("policies:\n  - {{ name: a, public_key: {mark}, algorithm: HS256 }}\n"), mark),
+        (format!("policies:\n  - {{ name: \"a b\", public_key: {mark}, algorithm: HS256 }}\n"), mark),
+        (format!("policies: {{ name: a, public_key: {mark} }}\n"), mark),
+        (format!("public_key: {mark}\nalgorithm: [HS256\n"), mark),
+        (format!("public_key: {mark}\n  algorithm: HS256\n"), mark),
+        (settings(&format!("userIdHeader: user_{mark}\n")), mark),
+        (settings(&format!("userIdHeader: x-{mark}\nclaimsToHeaders: {{ X-{mark}: a }}\n")), mark),
+        (settings(&format!("userIdHeader: x-{mark}\nhttp_header: X-{mark}\n")), mark),
+        (
+            envoy.replace(
+                "userIdHeader: userId",
+                &format!("userIdHeader: x-{mark}\n{0}leeway: a", " ".repeat(28)),
+            ),
+            mark,
+        ),
+        (
+            envoy
+                .replace(
+                    "runtime: envoy.wasm.runtime.v8",
+                    &format!("environment_variables: {{ key_values: {{ A: {mark} }} }}"),
+                )
+                .replace("algorithm: RS256", "publicKeyEnv: A"),
+            mark,
+        ),
+        (
+            envoy.split("configuration:\n").next().unwrap().to_owned()
+                + &format!(
+                    "configuration: {{ \"@type\": type.googleapis.com/google.protobuf.StringValue, value: '{{\"public_key\": {mark}' }}\n"
+                ),
+            mark,
+        ),
+    ];
+    for (text, secret) in rows {
+        let folder = tempfile::TempDir::new().unwrap();
+        fs::write(folder.path().join("a.yaml"), &text).unwrap();
+        for format in ["text", "json", "sarif"] {
+            let done = kinto_jwt(folder.path(), &["check", "--strict", "--format", format, "a.yaml"]);
+            assert_eq!(done.code, 1, "{format}: {}{}\n{text}", done.out, done.err);
+            let shown = format!("{}{}", done.out, done.err).to_ascii_lowercase();
+            assert!(!shown.contains(&secret.to_ascii_lowercase()), "{format}: {shown}\nfor\n{text}");
+        }
+    }
+}
