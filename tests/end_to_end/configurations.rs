@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::plugin_file::PluginFile;
 use kit::faults;
 use kit::http::{self, authorization};
+use kit::ring_host::ring_host;
 use kit::servers::{
     Envoy, Kinto, as_string, as_struct, config_of, demo_config, made, project, wait_for, wasm,
 };
@@ -69,11 +70,28 @@ fn envoy_refuses_every_fault_with_our_words_and_keeps_the_old_configuration() {
         for word in words {
             assert!(line.contains(word), "{word:?} is not in: {line}");
         }
+        // kinto-jwt check, too, says what this says (tests/cli/check.rs).
+        let natively = parse_config(settings.to_string().as_bytes(), Some(ring_host)).unwrap_err();
+        assert!(line.contains(&format!("configuration refused: {natively}")), "{natively} is not in: {line}");
     }
     let alice = authorization(&rs256(&json!({"sub": "alice", "exp": now() + 600})));
     assert_eq!(http::get(envoy.port("kinto"), "/v1/", &[alice]).user(), "kinto_jwt:alice");
     let refused = envoy.log().matches("configuration refused: ").count();
     assert_eq!(refused, known, "each once");
+}
+
+/// `kinto-jwt check` reads YAML by these rules (`src/cli/scalar.rs`).
+#[test]
+fn envoy_reads_texts_without_quotes_as_it_was_seen_to_do() {
+    let text = std::fs::read_to_string(project("tests/cli/scalars.json")).unwrap();
+    let measured: Vec<(String, Value, Value)> = serde_json::from_str(&text).unwrap();
+    let list: String = measured.iter().map(|(text, ..)| format!("    - {text}\n")).collect();
+    let yaml = format!("node:\n  id: test\n  cluster: test\n  metadata:\n    list:\n{list}");
+    let envoy = Envoy::start_with(&demo_config(1), &["--config-yaml", &yaml]);
+    let info = http::get(envoy.admin, "/server_info", &[]);
+    let info: Value = serde_json::from_slice(&info.body).unwrap();
+    let expected: Vec<Value> = measured.into_iter().map(|(_, envoy, _)| envoy).collect();
+    assert_eq!(info["node"]["metadata"]["list"], Value::from(expected));
 }
 
 #[test]

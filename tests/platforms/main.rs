@@ -1,9 +1,9 @@
 //! The manifests in `envoy/istio`, `envoy/gateway` and `envoy/kubernetes`, without a cluster:
 //!
-//! - each is what its schema allows (`schema`), and nothing in it switches the protection off (`traps`, `protection`);
+//! - each is what its schema allows (`schema`), and others cannot reach Kinto (`protection`);
 //! - each is translated into the Envoy configuration that its platform makes of it (`istio`, `envoy_gateway`), which the
 //!   real Envoy loads, and through which the decision table and the forgeries hold (`decisions`); `golden` checks the
-//!   translators;
+//!   translators, which refuse what they do not understand (`unknown_fields`);
 //! - the issuer's certificate is checked (`issuer`), faults are what the page says (`faults`), and Kinto with Envoy in one
 //!   pod runs as its files say (`pod`).
 //!
@@ -28,4 +28,4 @@ mod pod;
 mod protection;
 mod schema;
 mod shape;
-mod traps;
+mod unknown_fields;
