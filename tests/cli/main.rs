@@ -5,6 +5,7 @@
 
 mod check;
 mod keygen;
+mod private_keys;
 mod token;
 mod warnings;
 

@@ -3,7 +3,7 @@
 use getrandom::SysRng;
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
-use p256::ecdsa::signature::Signer;
+use p256::ecdsa::signature::{SignatureEncoding, Signer};
 use rsa::traits::SignatureScheme;
 use rsa::{Pkcs1v15Sign, Pss};
 use sha2::{Digest, Sha256, Sha384, Sha512};
@@ -35,19 +35,16 @@ impl PrivateKey {
             (Self::Rsa(key), Algorithm::PS256) => rsa(key, Pss::<Sha256>::new(), &Sha256::digest(message)),
             (Self::Rsa(key), Algorithm::PS384) => rsa(key, Pss::<Sha384>::new(), &Sha384::digest(message)),
             (Self::Rsa(key), Algorithm::PS512) => rsa(key, Pss::<Sha512>::new(), &Sha512::digest(message)),
-            (Self::P256(key), _) => p256::ecdsa::SigningKey::from(key)
-                .try_sign(message)
-                .ok()
-                .map(|signature: p256::ecdsa::Signature| signature.to_bytes().to_vec()),
-            (Self::P384(key), _) => p384::ecdsa::SigningKey::from(key)
-                .try_sign(message)
-                .ok()
-                .map(|signature: p384::ecdsa::Signature| signature.to_bytes().to_vec()),
-            (Self::P521(key), _) => p521::ecdsa::SigningKey::from(key)
-                .try_sign(message)
-                .ok()
-                .map(|signature: p521::ecdsa::Signature| signature.to_bytes().to_vec()),
-            (Self::Ed25519(key), _) => key.try_sign(message).ok().map(|signature| signature.to_vec()),
+            (Self::P256(key), _) => {
+                signature::<p256::ecdsa::Signature>(&p256::ecdsa::SigningKey::from(key), message)
+            }
+            (Self::P384(key), _) => {
+                signature::<p384::ecdsa::Signature>(&p384::ecdsa::SigningKey::from(key), message)
+            }
+            (Self::P521(key), _) => {
+                signature::<p521::ecdsa::Signature>(&p521::ecdsa::SigningKey::from(key), message)
+            }
+            (Self::Ed25519(key), _) => signature::<ed25519_dalek::Signature>(key, message),
             (Self::Secret(secret), Algorithm::HS256) => mac::<Hmac<Sha256>>(secret, message),
             (Self::Secret(secret), Algorithm::HS384) => mac::<Hmac<Sha384>>(secret, message),
             (Self::Secret(secret), Algorithm::HS512) => mac::<Hmac<Sha512>>(secret, message),
@@ -71,6 +68,11 @@ impl PrivateKey {
 
 fn rsa(key: &rsa::PrivateKey, scheme: impl SignatureScheme, hash: &[u8]) -> Option<Vec<u8>> {
     key.sign_with_rng(&mut SysRng, scheme, hash).ok()
+}
+
+/// ECDSA as r || s, or EdDSA.
+fn signature<S: SignatureEncoding>(key: &impl Signer<S>, message: &[u8]) -> Option<Vec<u8>> {
+    key.try_sign(message).ok().map(|signature| signature.to_vec())
 }
 
 fn mac<M: Mac + KeyInit>(secret: &[u8], message: &[u8]) -> Option<Vec<u8>> {
