@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Keygen(Keygen),
     /// Sign a token to try out settings with, and print it
     Token(Token),
+    /// Write the JSON Schema of the settings to standard output, for an editor
+    Schema,
     /// Write the man page to standard output
     Man,
 }

@@ -11,6 +11,7 @@
 //! | `keygen.rs` | new keys |
 //! | `private_key/` | private keys and secrets: made and written |
 //! | `keygen.rs`, `token.rs` | new keys, and tokens to try out settings with |
+//! | `schema.rs` | the JSON Schema of the settings |
 //! | `private_key/` | private keys and secrets: made, read, written, and used to sign |
 
 mod arguments;
@@ -27,6 +28,7 @@ mod plugin;
 mod private_key;
 mod protobuf;
 mod scalar;
+mod schema;
 mod token;
 
 use std::process::ExitCode;
@@ -45,6 +47,7 @@ pub fn main() -> ExitCode {
         Command::Completions { shell } => arguments::completions(shell),
         Command::Keygen(arguments) => keygen::run(arguments),
         Command::Token(arguments) => token::run(arguments),
+        Command::Schema => schema::run(),
         Command::Man => arguments::man_page(),
     };
     match done {

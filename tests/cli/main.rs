@@ -6,6 +6,7 @@
 mod check;
 mod keygen;
 mod private_keys;
+mod schema;
 mod token;
 mod warnings;
 
