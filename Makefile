@@ -7,11 +7,16 @@ PYTHON ?= python3
 # With the command kinto-jwt, which some tests run: always the same features, so that nothing is built twice.
 TEST := cargo test --locked --features cli
 
-.PHONY: build image sbom run test browser-test monitoring-test image-test bench docs kubernetes-files lint lint-workflows clean setup-run setup-test compose-up compose-test compose-down compose-logs have-docker
+.PHONY: build cli image sbom run test browser-test monitoring-test image-test bench docs kubernetes-files lint lint-workflows clean setup-run setup-test compose-up compose-test compose-down compose-logs have-docker
 
 build:
 	@sh build/module.sh
 	@ls -l $(MODULE) | awk '{ print $$NF ": " $$5 " bytes" }'
+
+# The command kinto-jwt.
+cli:
+	@cargo build --locked --release --features cli --bin kinto-jwt
+	@echo target/release/kinto-jwt
 
 # The module as an image for registries, without a container engine. docs/images.md says what to do with it.
 IMAGE := target/image
