@@ -5,6 +5,7 @@
 
 mod check;
 mod keygen;
+mod pages;
 mod private_keys;
 mod schema;
 mod token;
