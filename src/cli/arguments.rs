@@ -10,6 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::keygen::Keygen;
 use crate::cli::output::write;
 use crate::cli::token::Token;
+use crate::cli::migrate::Migrate;
 
 /// Checks, explains and migrates the settings of kinto-jwt-filter.
 #[derive(Debug, Parser)]
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Schema,
     /// Write the man page to standard output
     Man,
+    /// Write the settings of the filter, and the changes of Kinto's ini file, for an ini file with kinto_jwt
+    Migrate(Migrate),
 }
 
 /// Writes the completions for a shell to standard output.

@@ -13,6 +13,7 @@
 //! | `keygen.rs`, `token.rs` | new keys, and tokens to try out settings with |
 //! | `schema.rs` | the JSON Schema of the settings |
 //! | `private_key/` | private keys and secrets: made, read, written, and used to sign |
+//! | `migrate` | from an ini file with `kinto_jwt` to the settings of the filter |
 
 mod arguments;
 mod check;
@@ -30,12 +31,15 @@ mod protobuf;
 mod scalar;
 mod schema;
 mod token;
+mod migrate;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::cli::arguments::{Arguments, Command};
+
+pub use crate::cli::migrate::read_settings;
 
 /// Runs the command with the arguments of the process.
 ///
@@ -49,6 +53,7 @@ pub fn main() -> ExitCode {
         Command::Token(arguments) => token::run(arguments),
         Command::Schema => schema::run(),
         Command::Man => arguments::man_page(),
+        Command::Migrate(arguments) => migrate::run(arguments),
     };
     match done {
         Ok(code) => code,
