@@ -1,7 +1,8 @@
 """Serves several real Kinto applications, each on a free port of its own, from one process.
 
 Standard input: {name: {"ini": path, "settings": {..}, "observe": bool}}, each of them optional: the settings are
-over those of the file, or of MEMORY without one. Standard output: one line, {name: port}.
+over those of the file, or of MEMORY without one. Or {name: {"paste": path, "app": name, "environment": {..}}}: what
+PasteDeploy makes of the file, as `kinto start` does, with these variables. Standard output: one line, {name: port}.
 
 An application that is observed says in each answer what happened inside: X-Seen-Users lists the identities (the
 header userId, null for none) of the request and of all requests that Kinto made of it in the process;
@@ -10,6 +11,7 @@ X-Seen-Views lists their methods and routes, in order.
 
 import configparser
 import json
+import os
 import sys
 import threading
 import warnings
@@ -17,6 +19,7 @@ import warnings
 warnings.simplefilter("ignore")
 
 import kinto  # noqa: E402
+from paste.deploy import loadapp  # noqa: E402
 from pyramid.interfaces import IContextFound, INewRequest  # noqa: E402
 from waitress.server import create_server  # noqa: E402
 
@@ -79,7 +82,19 @@ def observed(app):
     return wrapper
 
 
+def pasted(path, app, environment):
+    """The application of an ini file, started with these variables."""
+    os.environ.update(environment)
+    try:
+        return loadapp(f"config:{os.path.abspath(path)}", name=app, global_conf={"http_port": "8888"})
+    finally:
+        for name in environment:
+            del os.environ[name]
+
+
 def application_of(application):
+    if "paste" in application:
+        return pasted(application["paste"], application["app"], application["environment"])
     app = kinto.main({}, **settings_of(application))
     return observed(app) if application.get("observe") else app
 

@@ -3,7 +3,7 @@
 //! Source: `JWTAuthenticationPolicy` in `kinto_jwt/policy.py` of kinto_jwt 0.1. Its constructor gets the settings of the
 //! policy as they are.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 
 use crate::config::parse::parse;
 use crate::config::settings::ConfigError;
@@ -121,6 +121,8 @@ pub(crate) fn convert(policy: &[(&str, &Value)], batch_requests: &Value) -> Resu
     if *batch_requests != json!(BATCH_REQUESTS) {
         settings.insert("batch".to_owned(), json!({"maxRequests": batch_requests}));
     }
+    // Without any setting, the filter would say that its configuration is empty.
+    settings.entry("public_key").or_insert(Value::Null);
     // A key of a kind that only Envoy can verify is one of the keys that the filter takes.
     parse(Value::Object(settings.clone()).to_string().as_bytes(), Some(as_envoy_says_no))
         .map_err(|error| vec![Fault::from(error)])?;
@@ -169,6 +171,8 @@ fn converted(name: &str, value: &Value) -> Option<Value> {
         ("verifyToken", _) => None,
         ("audience", Value::Null) => None,
         ("leeway", Value::Number(seconds)) if seconds.as_f64() == Some(0.0) => None,
+        // Envoy reads 30.0 in YAML as a text.
+        ("leeway", Value::Number(seconds)) => Some(whole(seconds).unwrap_or_else(|| value.clone())),
         // Python's `str` of it is the user id.
         ("unauthorizedUserId", Value::Bool(true)) => Some(json!("True")),
         ("unauthorizedUserId", Value::Bool(false)) => Some(json!("False")),
@@ -176,4 +180,10 @@ fn converted(name: &str, value: &Value) -> Option<Value> {
         ("http_header", Value::String(header)) => Some(json!(header.replace('_', "-"))),
         _ => Some(value.clone()),
     }
+}
+
+/// A number with nothing behind its point, as a whole number.
+fn whole(number: &Number) -> Option<Value> {
+    let number = number.as_f64().filter(|number| number.fract() == 0.0)?;
+    format!("{number:.0}").parse::<i64>().ok().map(Value::from)
 }

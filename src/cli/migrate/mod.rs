@@ -181,15 +181,9 @@ fn warnings(
 ) -> Warnings {
     let mut warnings = Warnings::default();
     let own = before.policies.settings(before.settings);
-    warnings.of_tokens(&own, converted);
     warnings.of_policies(before.settings, before.policies, converted);
-    if changes.had_redirects {
-        warnings.add(
-            "redirects",
-            "Kinto's redirects are off, because a client can lead one inside a batch to where it likes. A path with / at \
-             its end, or without /v1, is now 404; envoy/envoy.yaml redirects / and /v1.",
-        );
-    }
+    warnings.of_secret(converted, &place_of(before, "public_key"));
+    warnings.of_server(server.as_ref());
     let read: Vec<String> = own
         .iter()
         .filter_map(|(name, _)| before.settings.get(&setting_of(&before.policies.ours, name)))
@@ -217,7 +211,13 @@ fn warnings(
             ),
         );
     }
-    warnings.of_secret(converted, &place_of(before, "public_key"));
-    warnings.of_server(server.as_ref());
+    if changes.had_redirects {
+        warnings.add(
+            "redirects",
+            "Kinto's redirects are off, because a client can lead one inside a batch to where it likes. A path with / at \
+             its end, or without /v1, is now 404; envoy/envoy.yaml redirects / and /v1.",
+        );
+    }
+    warnings.of_tokens(&own, converted);
     warnings
 }
