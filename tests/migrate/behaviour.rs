@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use kit::http;
+use kit::issuer::{Answer, Issuer};
 use kit::servers::{Envoy, Kinto, as_struct, config_of, manager, wasm};
 use kit::tokens::now;
 
@@ -73,6 +74,16 @@ fn envoy(files: &[Migrated<'_>], kinto: &Kinto) -> Envoy {
     Envoy::start(&config)
 }
 
+/// The issuer of the policies of OpenID Connect, which believes every token.
+fn issuer() -> Issuer {
+    let issuer = Issuer::start();
+    let address = format!("http://127.0.0.1:{}/userinfo", issuer.port);
+    let metadata = json!({"userinfo_endpoint": address}).to_string();
+    issuer.answer("/.well-known/openid-configuration", Answer::new(200, metadata));
+    issuer.answer("/userinfo", Answer::new(200, json!({"sub": "openid"}).to_string()));
+    issuer
+}
+
 /// What a client sees: who Kinto says that it is, each answer of a batch, or a class of statuses.
 fn answer(port: u16, request: &Request) -> String {
     let bytes =
@@ -131,12 +142,16 @@ fn the_migrated_configuration_answers_alike_but_for_what_was_said() {
     let files = ini_files();
     let files: Vec<Migrated<'_>> =
         files.iter().filter(|file| file.exit() == 0).map(|file| migrated(file, dir.path())).collect();
+    let issuer = issuer();
+    let address = format!("http://127.0.0.1:{}", issuer.port);
     let applications = |path: &dyn Fn(&Migrated<'_>) -> Value| -> Value {
-        files
-            .iter()
-            .map(|migrated| (migrated.file.name.clone(), path(migrated)))
-            .collect::<Map<_, _>>()
-            .into()
+        let started = |migrated: &Migrated<'_>| {
+            let mut application = path(migrated);
+            // The address in the files is nobody's.
+            application["environment"]["MULTIAUTH_POLICY_PEOPLE_ISSUER"] = json!(address);
+            (migrated.file.name.clone(), application)
+        };
+        files.iter().map(started).collect::<Map<_, _>>().into()
     };
     let before = applications(&|migrated| migrated.file.application(&migrated.file.path, &[]));
     let after = applications(&|migrated| migrated.file.application(&migrated.path, &migrated.removed));

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::files::{copy, ini_files, text};
@@ -57,4 +58,42 @@ fn files_are_written_whole_and_over_none() {
         // There is nothing to migrate any more.
         assert_eq!(file.migrate(&path, &["--in-place"]).status.code(), Some(2), "{name}");
     }
+}
+
+#[test]
+fn a_secret_that_no_variable_can_hold_goes_into_a_file_only() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let files = ini_files();
+    let file = files.iter().find(|file| file.name == "algorithm-hs256").unwrap();
+    let dir = TempDir::new().unwrap();
+    let path = copy(file, dir.path());
+    // The secret begins with the line feed above it.
+    let lines = fs::read_to_string(&path).unwrap().replace("public_key = ", "public_key =\n    ");
+    fs::write(&path, lines).unwrap();
+    let output = file.migrate(&path, &[]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), String::new()));
+    assert!(!text(&output.stderr).contains(file.key()));
+
+    let yaml = dir.path().join("settings.yaml");
+    let output = file.migrate(&path, &["--settings-out", yaml.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(!text(&output.stdout).contains(file.key()), "the diff hides it");
+    assert_eq!(fs::metadata(&yaml).unwrap().permissions().mode() & 0o777, 0o600);
+    let settings: Value = serde_yaml_ng::from_str(&fs::read_to_string(&yaml).unwrap()).unwrap();
+    assert_eq!(settings["public_key"], format!("\n{}", file.key()));
+}
+
+#[test]
+fn nothing_is_written_when_a_file_is_there() {
+    let files = ini_files();
+    let file = files.iter().find(|file| file.name == "use-config").unwrap();
+    let dir = TempDir::new().unwrap();
+    let path = copy(file, dir.path());
+    let (yaml, kept) = (dir.path().join("s.yaml"), path.with_file_name("parts/base.ini.before-migrate"));
+    fs::write(&kept, "mine").unwrap();
+    let old = fs::read(&path).unwrap();
+    let output = file.migrate(&path, &["--in-place", "--settings-out", yaml.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!yaml.exists() && fs::read(&path).unwrap() == old && fs::read(&kept).unwrap() == b"mine");
 }

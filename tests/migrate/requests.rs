@@ -8,7 +8,8 @@ use kit::tokens::{b64, jws, sign, token};
 use crate::files::IniFile;
 
 /// Differences that every request with a token may show.
-const OF_TOKENS: [&str; 5] = ["verify", "algorithm-list", "certificate", "scheme-list", "authorization-case"];
+const OF_TOKENS: [&str; 6] =
+    ["verify", "algorithm-list", "certificate", "scheme-list", "authorization-case", "shared-scheme"];
 
 /// A request, and the codes of the differences that it may show.
 pub(crate) struct Request {
@@ -147,6 +148,8 @@ fn without_token(list: &mut List, good: &Headers) {
     let own = vec![header("userId", "mallory")];
     list.get("no token", "/v1/", vec![], &[]);
     list.get("a password", "/v1/", basic.clone(), &["policy-order", "shared-scheme"]);
+    let bearer = vec![header("Authorization", "Bearer opaque")];
+    list.get("a bearer", "/v1/", bearer, &["policy-order", "shared-scheme"]);
     list.get("another scheme", "/v1/", vec![header("Authorization", "Other abc")], &[]);
     list.get("own userId", "/v1/", own.clone(), &[]);
     list.token("own userId, good token", [own, good.clone()].concat(), &[]);

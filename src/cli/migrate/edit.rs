@@ -63,10 +63,9 @@ impl Edit {
         self.replace(first, vec![changed]);
     }
 
-    /// Adds lines below a line, as far to the right as that line.
+    /// Adds lines below a line.
     pub(crate) fn add_below(&mut self, number: usize, added: &[String]) {
-        let indentation = indentation(self.line(number)).to_owned();
-        let added = added.iter().map(|line| format!("{indentation}{line}{}", self.end)).collect::<Vec<_>>();
+        let added = added.iter().map(|line| format!("{line}{}", self.end)).collect::<Vec<_>>();
         if let Some(lines) = self.lines.get_mut(number) {
             lines.extend(added);
         }
@@ -92,28 +91,29 @@ impl Edit {
         for (index, number) in option.lines.iter().enumerate() {
             let line = self.line(*number).to_owned();
             let from = if index == 0 { value_start(&line) } else { 0 };
-            let (mut changed, mut copied, mut is_left) = (String::new(), 0, index == 0);
-            for range in words(&line, from) {
-                let before = line.get(copied..range.start).unwrap_or_default();
+            let ranges = words(&line, from);
+            let start = ranges.first().map_or(line.len(), |range| range.start);
+            let mut changed = line.get(..start).unwrap_or_default().to_owned();
+            let (mut copied, mut is_empty) = (start, true);
+            for range in &ranges {
+                let space = line.get(copied..range.start).unwrap_or_default();
                 copied = range.end;
-                match new.next().copied().flatten() {
-                    Some(word) => {
-                        changed.push_str(before);
-                        changed.push_str(word);
-                        is_left = true;
-                    }
-                    // The name and the delimiter stay.
-                    None if range.start == from && index == 0 => changed.push_str(before),
-                    None => {}
+                if let Some(word) = new.next().copied().flatten() {
+                    changed.push_str(if is_empty { "" } else { space });
+                    changed.push_str(word);
+                    is_empty = false;
                 }
             }
             changed.push_str(line.get(copied..).unwrap_or_default());
+            // The line with the name stays, and so does one that was empty before.
+            let is_left = index == 0 || ranges.is_empty() || !is_empty;
             self.replace(*number, if is_left { vec![changed] } else { Vec::new() });
         }
     }
 }
 
-fn indentation(line: &str) -> &str {
+/// The white space that a line begins with.
+pub(crate) fn indentation(line: &str) -> &str {
     line.get(..line.len().saturating_sub(line.trim_start().len())).unwrap_or_default()
 }
 
@@ -140,7 +140,7 @@ mod tests {
             assert_eq!(edited(text, |edit, a| edit.set(a, "a", "2")), changed);
         }
         assert_eq!(
-            edited("[s]\n\ta = 1", |edit, a| edit.add_below(a.lines[0], &["b = 2".into()])),
+            edited("[s]\n\ta = 1", |edit, a| edit.add_below(a.lines[0], &["\tb = 2".into()])),
             "[s]\n\ta = 1\n\tb = 2\n"
         );
         assert_eq!(edited("[s]\na =\n  1\n\n\nb = 2", |edit, a| edit.remove(a)), "[s]\n\n\nb = 2");

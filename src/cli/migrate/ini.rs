@@ -242,3 +242,61 @@ pub(crate) fn words(line: &str, from: usize) -> Vec<Range<usize>> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Ini {
+        Ini::parse(text, "x").map_err(|failure| failure.to_string()).unwrap()
+    }
+
+    #[test]
+    fn options_know_their_lines() {
+        let ini = parsed("[a]\nx = 1\n\n# no\ny:\n  2\n  # no\n\n  3\n\nz = \n[DEFAULT]\nd=e=f\n");
+        let options: Vec<_> = ini.sections[0]
+            .options
+            .iter()
+            .map(|option| (option.name.as_str(), option.value.as_str(), option.lines.as_slice()))
+            .collect();
+        let expected: [(&str, &str, &[usize]); 3] =
+            [("x", "1", &[1]), ("y", "\n2\n\n3", &[4, 5, 7, 8]), ("z", "", &[10])];
+        assert_eq!(options, expected);
+        assert_eq!((ini.defaults[0].name.as_str(), ini.defaults[0].value.as_str()), ("d", "e=f"));
+    }
+
+    #[test]
+    fn all_ends_of_lines_are_ends() {
+        let ini = parsed("[a]\rx = 1\r\n y\n\rz = 2");
+        assert_eq!(ini.lines.concat(), "[a]\rx = 1\r\n y\n\rz = 2");
+        assert_eq!(ini.sections[0].option("x").unwrap().value, "1\ny");
+        assert_eq!(ini.sections[0].option("z").unwrap().lines, [4]);
+    }
+
+    #[test]
+    fn indentation_decides_what_goes_on() {
+        let ini = parsed("[a]\n  x = 1\n  y = 2\n   more\n z = 3\n[b] and text ] x\nname with spaces = 4\n");
+        let names: Vec<_> = ini.sections[0].options.iter().map(|option| option.name.as_str()).collect();
+        assert_eq!(names, ["x", "y", "z"]);
+        assert_eq!(ini.sections[0].option("y").unwrap().value, "2\nmore");
+        assert_eq!(ini.sections[1].name, "b] and text ");
+        assert!(ini.sections[1].option("name with spaces").is_some());
+    }
+
+    #[test]
+    fn what_configparser_refuses_is_refused_at_its_line() {
+        for (text, line) in [
+            ("x = 1\n", 1),
+            ("\u{feff}[a]\n", 1),
+            ("[a]\nx\n", 2),
+            ("[a]\n= 1\n", 2),
+            ("[a]\nx = 1\nx : 2\n", 3),
+            ("[a]\n[b]\n[a]\n", 3),
+            ("[DEFAULT]\nx = 1\n[a]\n[DEFAULT]\nx = 2\n", 5),
+        ] {
+            let failure =
+                Ini::parse(text, "x").map(|_| ()).map_err(|failure| failure.to_string()).unwrap_err();
+            assert!(failure.starts_with(&format!("x: line {line}: ")), "{text:?}: {failure}");
+        }
+    }
+}

@@ -85,7 +85,13 @@ pub(crate) fn run(arguments: Migrate) -> Result<ExitCode, Failure> {
     let mut loader = Loader::new(BTreeMap::new());
     let (app, settings) = start.load(&mut loader)?;
     let policies = Policies::find(&settings)?;
-    let before = Before { loader: &loader, app: &app, settings: &settings, policies: &policies };
+    let before = Before {
+        loader: &loader,
+        app: &app,
+        settings: &settings,
+        policies: &policies,
+        environment: &environment,
+    };
     let own = policies.settings(&settings);
     let batch_requests = settings.get("batch_max_requests").map(|setting| setting.value.clone());
     let converted = match convert(&own, &batch_requests.unwrap_or_default()) {
@@ -96,7 +102,7 @@ pub(crate) fn run(arguments: Migrate) -> Result<ExitCode, Failure> {
         }
     };
     let changes = before.change()?;
-    check(&before, &changes, (start.path, start.name), &globals, &environment)?;
+    check(&before, &changes, (start.path, start.name), &globals)?;
     let warnings = warnings(&before, &changes, &converted, start.server(&loader), &arguments);
     let place = place_of(&before, "public_key");
     let target = Target {

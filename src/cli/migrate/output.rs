@@ -44,6 +44,14 @@ impl Target<'_> {
         yaml: &str,
     ) -> Result<(), Failure> {
         let holds_secret = converted.secret.as_deref().is_some_and(|secret| !fits_variable(secret));
+        let changed =
+            || changes.files.iter().filter_map(|(number, text)| Some((loader.files.get(*number)?, text)));
+        let copies = changed().filter(|_| self.in_place).map(|(file, _)| beside(&file.path));
+        let new = copies.chain([self.settings, self.ini].into_iter().flatten().map(Path::to_owned));
+        // Before anything is written.
+        if let Some(file) = new.into_iter().find(|file| file.exists()) {
+            return Err(is_there(&file));
+        }
         let mut shown = String::new();
         match self.settings {
             Some(file) => write_new(file, yaml, None)?,
@@ -55,8 +63,6 @@ impl Target<'_> {
             }
             None => shown.push_str(yaml),
         }
-        let changed =
-            || changes.files.iter().filter_map(|(number, text)| Some((loader.files.get(*number)?, text)));
         if self.in_place {
             // All copies first: a file is changed when the old text of each is safe.
             for (file, _) in changed() {
@@ -83,6 +89,10 @@ fn at(file: &Path, error: impl std::fmt::Display) -> Failure {
     Failure::at(&file.display().to_string(), error)
 }
 
+fn is_there(file: &Path) -> Failure {
+    at(file, "is there already; give another name, or move it away")
+}
+
 fn beside(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".");
@@ -97,7 +107,7 @@ fn write_new(path: &Path, text: &str, like: Option<&Path>) -> Result<(), Failure
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => at(path, "is there already; give another name, or move it away"),
+        std::io::ErrorKind::AlreadyExists => is_there(path),
         _ => at(path, error),
     })?;
     if let Some(other) = like {

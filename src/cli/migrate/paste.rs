@@ -56,6 +56,8 @@ pub(crate) struct App {
 /// A file that was read.
 pub(crate) struct File {
     pub(crate) path: PathBuf,
+    /// The number of the same file where it was read first: an application may use another one of its own file.
+    number: usize,
     pub(crate) text: String,
     pub(crate) ini: Ini,
     /// The defaults, as written.
@@ -127,8 +129,11 @@ impl Loader {
         for (name, value) in globals {
             defaults.entry(name.clone()).or_insert_with(|| value.clone());
         }
-        self.files.push(File { path: path.to_owned(), text, ini, defaults });
-        Ok(self.files.len().saturating_sub(1))
+        let number = self.files.len();
+        let is_same = |file: &File| self::absolute(&file.path).is_ok_and(|other| other == absolute);
+        let first = self.files.iter().position(is_same).unwrap_or(number);
+        self.files.push(File { path: path.to_owned(), number: first, text, ini, defaults });
+        Ok(number)
     }
 
     fn file(&self, file: usize) -> Result<&File, Failure> {
@@ -182,7 +187,8 @@ impl Loader {
             let only = only_app(&shown, &section, &settings)?;
             return self.context(file, &only, &globals, deeper);
         }
-        Ok(over(inner, settings, (file, section)))
+        let number = self.file(file)?.number;
+        Ok(over(inner, settings, (number, section)))
     }
 
     /// The options of a section that are not global, and the global values that it leads to.
@@ -208,7 +214,7 @@ impl Loader {
         for option in options.iter().chain(&opened.ini.defaults) {
             let is_own = options.iter().any(|own| std::ptr::eq(own, option));
             let place = || Place {
-                file,
+                file: opened.number,
                 section: if is_own { section.to_owned() } else { "DEFAULT".to_owned() },
                 option: option.clone(),
             };

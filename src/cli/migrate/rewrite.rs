@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
-use crate::cli::migrate::edit::Edit;
+use crate::cli::migrate::edit::{Edit, indentation};
+use crate::cli::migrate::ini::IniOption;
 use crate::cli::migrate::paste::{App, Loader, Place, Setting};
 use crate::cli::migrate::policy::{Policies, class_of, setting_of};
 use crate::cli::migrate::settings::{
@@ -21,6 +22,10 @@ const ENVIRON_KEY: &str = "HTTP_USERID";
 
 /// The redirects of Kinto, which are switched off.
 const REDIRECTS: [&str; 2] = ["trailing_slash_redirect_enabled", "version_prefix_redirect_enabled"];
+
+/// The comment above the lines that switch them off.
+const WHY_NO_REDIRECTS: &str =
+    "# A redirect inside a batch is followed by Kinto itself, to where the client's query says.";
 
 /// The settings that list packages to include.
 const INCLUDES: [&str; 2] = ["includes", "pyramid.includes"];
@@ -46,6 +51,7 @@ pub(crate) struct Before<'b> {
     pub(crate) app: &'b App,
     pub(crate) settings: &'b KintoSettings,
     pub(crate) policies: &'b Policies,
+    pub(crate) environment: Environment<'b>,
 }
 
 impl Before<'_> {
@@ -62,14 +68,12 @@ impl Before<'_> {
         writer.set_policies()?;
         let is_redirecting = |name: &&str| self.settings.get(*name).is_some_and(|flag| is_on(&flag.value));
         let on: Vec<&str> = REDIRECTS.into_iter().filter(is_redirecting).collect();
-        if !on.is_empty() {
-            writer.added.push(
-                "# A redirect inside a batch is followed by Kinto itself, to where the client's query says."
-                    .to_owned(),
-            );
-        }
+        let already_added = writer.added.len();
         for name in &on {
             writer.set(name, "kinto.", "false")?;
+        }
+        if writer.added.len() > already_added {
+            writer.added.insert(already_added, WHY_NO_REDIRECTS.to_owned());
         }
         for name in INCLUDES {
             writer.leave_out(name)?;
@@ -83,8 +87,7 @@ struct Writer<'b> {
     edits: BTreeMap<usize, Edit>,
     variables: Vec<String>,
     elsewhere: Vec<String>,
-    /// The line below which new lines are written, in the first file.
-    anchor: usize,
+    anchor: Anchor,
     added: Vec<String>,
 }
 
@@ -117,10 +120,8 @@ impl<'b> Writer<'b> {
 
     /// Gives a setting a value: where it stands, or in a new line. `prefix` stands before the name of a new one.
     fn set(&mut self, name: &str, prefix: &str, value: &str) -> Result<(), Failure> {
-        let set =
-            |variable: &String| self.setting(name).is_some_and(|found| found.variables.contains(variable));
-        let overriding = variables(name).into_iter().filter(set);
-        self.variables.extend(overriding.collect::<Vec<_>>());
+        let environment = self.before.environment;
+        self.variables.extend(variables(name).into_iter().filter(|name| environment(name).is_some()));
         if let Some((key, place)) = self.place(name) {
             self.edit(0).set(&place.option, key, value);
             return Ok(());
@@ -196,8 +197,10 @@ impl<'b> Writer<'b> {
     }
 
     fn finish(mut self, had_redirects: bool) -> Result<Changes, Failure> {
-        let (anchor, added) = (self.anchor, std::mem::take(&mut self.added));
-        self.edit(0).add_below(anchor, &added);
+        let indentation = std::mem::take(&mut self.anchor.indentation);
+        let added: Vec<String> = self.added.iter().map(|line| format!("{indentation}{line}")).collect();
+        let below = self.anchor.line;
+        self.edit(0).add_below(below, &added);
         Ok(Changes {
             files: self.edits.into_iter().map(|(file, edit)| (file, edit.finish())).collect(),
             variables: self.variables,
@@ -214,25 +217,38 @@ pub(crate) fn address(loader: &Loader, place: &Place) -> String {
     format!("{file}:{line}")
 }
 
-/// The line of the first file below which new lines belong: the one that names the class of our policy, or the last
-/// one of the application's section.
-fn anchor(before: &Before<'_>) -> Result<usize, Failure> {
+/// Where new lines belong in the first file.
+struct Anchor {
+    /// They stand below this line.
+    line: usize,
+    /// The white space that they begin with. With more they would go on with the value above them.
+    indentation: String,
+}
+
+/// New lines belong below the one that names the class of our policy, or at the end of the application's section.
+fn anchor(before: &Before<'_>) -> Result<Anchor, Failure> {
+    let file = before.loader.files.first();
+    let anchor = |line: usize, option: Option<&IniOption>| {
+        let first = option.and_then(|option| option.lines.first());
+        let text = first.and_then(|first| file?.ini.lines.get(*first)).map(String::as_str);
+        Anchor { line, indentation: indentation(text.unwrap_or_default()).to_owned() }
+    };
     let class = before.settings.get(&setting_of(&before.policies.ours, "use"));
     let place =
         class.and_then(|class| class.written.as_ref()).and_then(|(_, setting)| setting.places.first());
-    if let Some(line) = place.filter(|place| place.file == 0).and_then(|place| place.option.lines.first()) {
-        return Ok(*line);
+    if let Some(option) = place.filter(|place| place.file == 0).map(|place| &place.option) {
+        return Ok(anchor(option.lines.first().copied().unwrap_or_default(), Some(option)));
     }
     let section = before.app.sections.first().filter(|(file, _)| *file == 0);
-    let file = before.loader.files.first();
     let section = section.and_then(|(_, name)| file?.ini.section(name));
     let Some(section) = section else {
         let others = before.app.sections.first().and_then(|(file, _)| before.loader.files.get(*file));
         let name = others.map(|file| file.path.display().to_string()).unwrap_or_default();
         return Err(Failure::new(format!("Kinto's application is in {name}; migrate that file")));
     };
-    let last = section.options.iter().flat_map(|option| &option.lines).max();
-    Ok(last.copied().unwrap_or(section.header))
+    let last = section.options.last();
+    let line = last.and_then(|option| option.lines.last()).copied().unwrap_or(section.header);
+    Ok(anchor(line, last))
 }
 
 /// Reads the changed files again, and checks that Kinto will read what was meant.
@@ -244,20 +260,21 @@ pub(crate) fn check(
     changes: &Changes,
     first: (&Path, &str),
     globals: &BTreeMap<String, String>,
-    environment: Environment<'_>,
 ) -> Result<(), Failure> {
     let path = |file: &usize| before.loader.files.get(*file).map(|file| file.path.clone());
     let changed: BTreeMap<PathBuf, String> =
         changes.files.iter().filter_map(|(file, text)| Some((path(file)?, text.clone()))).collect();
     let app = Loader::new(changed).app(first.0, first.1, globals)?;
-    let left = |name: &str| environment(name).filter(|_| !changes.variables.iter().any(|gone| gone == name));
+    let left = |name: &str| {
+        (before.environment)(name).filter(|_| !changes.variables.iter().any(|gone| gone == name))
+    };
     let settings = load(&app.settings, &left)?;
     let policies = before.policies;
     let environ_key = json!(ENVIRON_KEY);
     let own = policies.settings(&settings);
     let names = settings.get("multiauth.policies").map(|list| words(&list.value)).unwrap_or_default();
-    let holds_package = |name: &&str| {
-        settings.get(*name).is_some_and(|list| words(&list.value).iter().any(|word| word == PACKAGE))
+    let holds_package = |name: &str| {
+        settings.get(name).is_some_and(|list| words(&list.value).iter().any(|word| word == PACKAGE))
     };
     let is_as_meant = class_of(&settings, &policies.ours) == Some(CLASS)
         && own == [("environ_key", &environ_key)]
@@ -265,7 +282,7 @@ pub(crate) fn check(
         && REDIRECTS
             .iter()
             .all(|name| settings.get(*name).is_some_and(|flag: &Effective| !is_on(&flag.value)))
-        && !INCLUDES.iter().any(|name| holds_package(&name))
+        && !INCLUDES.iter().any(|name| holds_package(name))
         && others_stay(before.settings, &settings, &setting_of(&policies.ours, ""));
     if is_as_meant {
         return Ok(());

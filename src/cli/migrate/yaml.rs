@@ -29,7 +29,7 @@ pub(crate) fn write(converted: &Converted, secret_place: &str) -> String {
                  # vm_config: environment_variables: {{ host_env_keys: [{SECRET_VARIABLE}] }}\n\
                  publicKeyEnv: {SECRET_VARIABLE}\n"
             ));
-        } else if text.contains("-----BEGIN") {
+        } else if name == "public_key" && text.contains("-----BEGIN") {
             yaml.push_str(&format!("{name}: |\n"));
             for line in text.trim().lines() {
                 yaml.push_str(&format!("  {}\n", line.trim()));
