@@ -115,18 +115,18 @@ pub(crate) fn convert(policy: &[(&str, &Value)], batch_requests: &Value) -> Resu
         .iter()
         .filter_map(|(name, value)| Some(((*name).to_owned(), converted(name, value)?)))
         .collect();
-    if !is_authorization(&settings) {
-        settings.remove("auth_type");
-    }
     if *batch_requests != json!(BATCH_REQUESTS) {
         settings.insert("batch".to_owned(), json!({"maxRequests": batch_requests}));
     }
     // Without any setting, the filter would say that its configuration is empty.
     settings.entry("public_key").or_insert(Value::Null);
-    // A key of a kind that only Envoy can verify is one of the keys that the filter takes.
-    parse(Value::Object(settings.clone()).to_string().as_bytes(), Some(as_envoy_says_no))
-        .map_err(|error| vec![Fault::from(error)])?;
     let mut converted = Converted { settings, secret: None };
+    if !converted.has_scheme() {
+        converted.settings.remove("auth_type");
+    }
+    // A key of a kind that only Envoy can verify is one of the keys that the filter takes.
+    let json = Value::Object(converted.settings.clone()).to_string();
+    parse(json.as_bytes(), Some(as_envoy_says_no)).map_err(|error| vec![Fault::from(error)])?;
     let key = converted.settings.get("public_key").and_then(Value::as_str).unwrap_or_default();
     if converted.algorithms().iter().any(|name| name.starts_with("HS")) {
         converted.secret = Some(key.to_owned());
@@ -142,12 +142,6 @@ pub(crate) fn convert(policy: &[(&str, &Value)], batch_requests: &Value) -> Resu
 #[expect(clippy::unnecessary_wraps, reason = "the type of the host's function")]
 fn as_envoy_says_no(_arguments: &[u8]) -> Option<Vec<u8>> {
     Some(Vec::new())
-}
-
-fn is_authorization(settings: &Map<String, Value>) -> bool {
-    settings
-        .get("http_header")
-        .is_none_or(|name| name.as_str().is_none_or(|name| name.eq_ignore_ascii_case("Authorization")))
 }
 
 fn fault(name: &str, value: &Value) -> Option<Fault> {

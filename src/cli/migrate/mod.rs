@@ -4,15 +4,17 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `ini.rs`, `interpolation.rs` | one ini file, as Python's configparser reads it |
-//! | `paste.rs` | the settings that PasteDeploy takes out of files and sections |
+//! | `paste.rs`, `find.rs` | the settings that PasteDeploy takes out of files and sections |
 //! | `settings.rs`, `policy.rs` | the settings as Kinto reads them, with the environment; its policies |
 //! | `convert.rs`, `yaml.rs` | the settings of the filter, and their text |
-//! | `rewrite.rs`, `edit.rs` | the changed ini file, line by line |
+//! | `rewrite.rs`, `edit.rs`, `check.rs` | the changed ini file, line by line, and a second look at it |
 //! | `warnings.rs` | what will be noticed |
 //! | `output.rs`, `mask.rs` | what is written where, without secrets |
 
+mod check;
 mod convert;
 mod edit;
+mod find;
 mod ini;
 mod interpolation;
 mod mask;
@@ -31,11 +33,12 @@ use std::process::ExitCode;
 use serde_json::{Map, Value};
 
 use crate::cli::failure::Failure;
+use crate::cli::migrate::check::check;
 use crate::cli::migrate::convert::{Converted, Fault, convert};
 use crate::cli::migrate::output::Target;
 use crate::cli::migrate::paste::{App, Loader};
 use crate::cli::migrate::policy::{Policies, setting_of};
-use crate::cli::migrate::rewrite::{Before, Changes, address, check};
+use crate::cli::migrate::rewrite::{Before, Changes, address};
 use crate::cli::migrate::settings::{Environment, KintoSettings, load};
 use crate::cli::migrate::warnings::Warnings;
 

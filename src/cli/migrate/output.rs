@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use similar::TextDiff;
 
-use crate::cli::arguments;
 use crate::cli::failure::Failure;
 use crate::cli::migrate::convert::Converted;
 use crate::cli::migrate::mask::Mask;
@@ -81,7 +80,8 @@ impl Target<'_> {
                 shown.push_str(&diff(file, text, converted.secret.as_deref()));
             }
         }
-        arguments::write(shown.as_bytes()).map(|_| ())
+        let written = std::io::stdout().lock().write_all(shown.as_bytes());
+        written.map_err(|error| Failure::at("standard output", error))
     }
 }
 

@@ -3,21 +3,15 @@
 //! Source: `ConfigLoader` in `paste/deploy/loadwsgi.py` of PasteDeploy 3.1.
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
-
-use percent_encoding::percent_decode_str;
+use std::path::{Path, PathBuf};
 
 use crate::cli::failure::Failure;
-use crate::cli::migrate::ini::{Ini, IniOption, Section, strip};
+use crate::cli::migrate::find::{self, config_uri, find_section, only_app, scheme};
+use crate::cli::migrate::ini::{Ini, IniOption, strip};
 use crate::cli::migrate::interpolation::interpolate;
 
 /// How often one section may lead to another. PasteDeploy has no limit, and ends in a crash.
 const MAX_DEPTH: usize = 32;
-
-/// The beginnings of the names of sections that are applications (`_App.config_prefixes`). Those in one row are the
-/// same.
-const PREFIXES: [&[&str]; 4] =
-    [&["app", "application"], &["composite", "composit"], &["pipeline"], &["filter-app"]];
 
 /// What stands for Kinto as the value of `use`, without regard to letter case.
 const KINTO: [&str; 4] = ["egg:kinto", "egg:kinto#main", "call:kinto:main", "kinto:main"];
@@ -53,6 +47,12 @@ pub(crate) struct App {
     factory: String,
 }
 
+impl App {
+    fn is_kinto(&self) -> bool {
+        KINTO.iter().any(|kinto| kinto.eq_ignore_ascii_case(&self.factory))
+    }
+}
+
 /// A file that was read.
 pub(crate) struct File {
     pub(crate) path: PathBuf,
@@ -62,6 +62,14 @@ pub(crate) struct File {
     pub(crate) ini: Ini,
     /// The defaults, as written.
     pub(crate) defaults: Globals,
+}
+
+impl File {
+    /// The value of a name, as written, for the options of a section.
+    fn lookup(&self, options: &[IniOption], name: &str) -> Option<String> {
+        let own = options.iter().find(|option| option.name == name).map(|option| &option.value);
+        own.or_else(|| self.defaults.get(name)).cloned()
+    }
 }
 
 /// Reads files as they are needed.
@@ -84,7 +92,7 @@ impl Loader {
     pub(crate) fn app(&mut self, path: &Path, name: &str, variables: &Globals) -> Result<App, Failure> {
         let file = self.open(path, variables)?;
         let app = self.context(file, name, variables, 0)?;
-        if KINTO.iter().any(|kinto| kinto.eq_ignore_ascii_case(&app.factory)) {
+        if app.is_kinto() {
             return Ok(app);
         }
         Err(Failure::at(
@@ -98,10 +106,7 @@ impl Loader {
     pub(crate) fn values(&self, file: usize, section: &str) -> Option<Globals> {
         let opened = self.files.get(file)?;
         let options = &opened.ini.section(section)?.options;
-        let lookup = |name: &str| {
-            let own = options.iter().find(|option| option.name == name).map(|option| option.value.clone());
-            own.or_else(|| opened.defaults.get(name).cloned())
-        };
+        let lookup = |name: &str| opened.lookup(options, name);
         let read =
             |option: &IniOption| Some((option.name.clone(), interpolate(&option.value, &lookup).ok()?));
         options.iter().map(read).collect()
@@ -119,7 +124,7 @@ impl Loader {
             }
         };
         let ini = Ini::parse(&text, &name)?;
-        let absolute = absolute(path).map_err(|error| Failure::at(&name, error))?;
+        let absolute = find::absolute(path).map_err(|error| Failure::at(&name, error))?;
         let folder = absolute.parent().unwrap_or(&absolute).display().to_string();
         let mut defaults = BTreeMap::from([
             ("here".to_owned(), folder),
@@ -130,7 +135,7 @@ impl Loader {
             defaults.entry(name.clone()).or_insert_with(|| value.clone());
         }
         let number = self.files.len();
-        let is_same = |file: &File| self::absolute(&file.path).is_ok_and(|other| other == absolute);
+        let is_same = |file: &File| find::absolute(&file.path).is_ok_and(|other| other == absolute);
         let first = self.files.iter().position(is_same).unwrap_or(number);
         self.files.push(File { path: path.to_owned(), number: first, text, ini, defaults });
         Ok(number)
@@ -159,7 +164,7 @@ impl Loader {
             Some(_) => return Ok(App { factory: name.to_owned(), ..App::default() }),
             None => {}
         }
-        let section = find_section(self.file(file)?, name)?.name.clone();
+        let section = find_section(&self.file(file)?.ini, &shown, name)?.name.clone();
         let Local { mut settings, globals } = self.local(file, &section, globals)?;
         let mut take = |name: &str| settings.remove(name).map(|setting| setting.value);
         let missing = |name: &str| Failure::at(&shown, format!("[{section}] has no {name}"));
@@ -182,9 +187,9 @@ impl Loader {
                 App { factory: factory.ok_or_else(|| missing("use"))?, ..App::default() }
             }
         };
-        let is_kinto = |app: &App| KINTO.iter().any(|kinto| kinto.eq_ignore_ascii_case(&app.factory));
-        if section.starts_with("composit") && !is_kinto(&inner) {
-            let only = only_app(&shown, &section, &settings)?;
+        if section.starts_with("composit") && !inner.is_kinto() {
+            let apps = settings.values().map(|setting| setting.value.as_str()).collect();
+            let only = only_app(&shown, &section, apps)?;
             return self.context(file, &only, &globals, deeper);
         }
         let number = self.file(file)?.number;
@@ -197,10 +202,7 @@ impl Loader {
         let at = opened.path.display().to_string();
         let found = opened.ini.section(section);
         let options = found.map(|section| section.options.as_slice()).unwrap_or_default();
-        let lookup = |name: &str| {
-            let own = options.iter().find(|option| option.name == name).map(|option| option.value.clone());
-            own.or_else(|| opened.defaults.get(name).cloned())
-        };
+        let lookup = |name: &str| opened.lookup(options, name);
         let read = |name: &str, value: &str, find: &dyn Fn(&str) -> Option<String>| {
             interpolate(value, find).map_err(|fault| Failure::at(&at, format!("[{section}] {name}: {fault}")))
         };
@@ -256,71 +258,4 @@ fn over(mut app: App, settings: BTreeMap<String, Setting>, section: (usize, Stri
     }
     app.sections.insert(0, section);
     app
-}
-
-/// The scheme and the rest of a name such as `egg:kinto`; `None` for the name of a section.
-fn scheme(name: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = name.split_once(':')?;
-    (!scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphabetic())).then_some((scheme, rest))
-}
-
-/// The path and the name of the application in `config:path#name`. A relative path is relative to the file `from`.
-fn config_uri(uri: &str, from: &Path) -> Result<(PathBuf, String), Failure> {
-    let (_, rest) = scheme(uri).unwrap_or_default();
-    let (path, name) = rest.split_once('#').unwrap_or((rest, "main"));
-    let path = percent_decode_str(path).decode_utf8().map_err(|_| {
-        Failure::at(&from.display().to_string(), format!("use = {uri} has a path that is not UTF-8"))
-    })?;
-    let path = from.parent().unwrap_or(Path::new("")).join(path.trim());
-    Ok((path, name.to_owned()))
-}
-
-/// `ConfigLoader.find_config_section`.
-fn find_section<'f>(file: &'f File, name: &str) -> Result<&'f Section, Failure> {
-    let mut found: Vec<&Section> = Vec::new();
-    for prefixes in PREFIXES {
-        let of = |prefix: &&str| -> Vec<&'f Section> {
-            let is_named = |section: &&Section| {
-                let after = section.name.strip_prefix(*prefix).and_then(|rest| rest.strip_prefix(':'));
-                after.is_some_and(|rest| strip(rest) == name)
-            };
-            file.ini.sections.iter().filter(is_named).collect()
-        };
-        found.extend(prefixes.iter().map(of).find(|sections| !sections.is_empty()).unwrap_or_default());
-    }
-    let shown = file.path.display().to_string();
-    match found.as_slice() {
-        [section] => Ok(section),
-        [] => {
-            Err(Failure::at(&shown, format!("has no section [app:{name}]; name the application with --app")))
-        }
-        _ => Err(Failure::at(&shown, format!("has several sections for the application {name}; keep one"))),
-    }
-}
-
-/// The one application that the paths of a composite lead to.
-fn only_app(file: &str, section: &str, paths: &BTreeMap<String, Setting>) -> Result<String, Failure> {
-    let mut apps: Vec<&str> = paths.values().map(|setting| setting.value.as_str()).collect();
-    apps.sort_unstable();
-    apps.dedup();
-    match apps.as_slice() {
-        [app] => Ok((*app).to_owned()),
-        _ => Err(Failure::at(
-            file,
-            format!("[{section}] leads to {}; name Kinto's application with --app", apps.join(", ")),
-        )),
-    }
-}
-
-/// Python's `os.path.abspath`: without `.` and `..`, links are not followed.
-fn absolute(path: &Path) -> std::io::Result<PathBuf> {
-    let mut plain = PathBuf::new();
-    for component in std::path::absolute(path)?.components() {
-        if component == Component::ParentDir {
-            plain.pop();
-        } else {
-            plain.push(component);
-        }
-    }
-    Ok(plain)
 }

@@ -1,37 +1,35 @@
 //! The ini files after the migration: which lines change, and why.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
 use crate::cli::migrate::edit::{Edit, indentation};
 use crate::cli::migrate::ini::IniOption;
 use crate::cli::migrate::paste::{App, Loader, Place, Setting};
-use crate::cli::migrate::policy::{Policies, class_of, setting_of};
+use crate::cli::migrate::policy::{Policies, setting_of};
 use crate::cli::migrate::settings::{
-    Effective, Environment, KintoSettings, is_on, load, variables, without_prefix, words,
+    Effective, Environment, KintoSettings, is_on, variables, without_prefix, words,
 };
 
 /// The class that reads the identity header.
-const CLASS: &str = "pyramid.authentication.RemoteUserAuthenticationPolicy";
+pub(crate) const CLASS: &str = "pyramid.authentication.RemoteUserAuthenticationPolicy";
 
 /// The identity header as WSGI has it.
-const ENVIRON_KEY: &str = "HTTP_USERID";
+pub(crate) const ENVIRON_KEY: &str = "HTTP_USERID";
 
 /// The redirects of Kinto, which are switched off.
-const REDIRECTS: [&str; 2] = ["trailing_slash_redirect_enabled", "version_prefix_redirect_enabled"];
+pub(crate) const REDIRECTS: [&str; 2] =
+    ["trailing_slash_redirect_enabled", "version_prefix_redirect_enabled"];
 
 /// The comment above the lines that switch them off.
 const WHY_NO_REDIRECTS: &str =
     "# A redirect inside a batch is followed by Kinto itself, to where the client's query says.";
 
 /// The settings that list packages to include.
-const INCLUDES: [&str; 2] = ["includes", "pyramid.includes"];
+pub(crate) const INCLUDES: [&str; 2] = ["includes", "pyramid.includes"];
 
 /// The package, as these lists name it.
-const PACKAGE: &str = "kinto_jwt";
+pub(crate) const PACKAGE: &str = "kinto_jwt";
 
 /// The changed files.
 pub(crate) struct Changes {
@@ -249,62 +247,4 @@ fn anchor(before: &Before<'_>) -> Result<Anchor, Failure> {
     let last = section.options.last();
     let line = last.and_then(|option| option.lines.last()).copied().unwrap_or(section.header);
     Ok(anchor(line, last))
-}
-
-/// Reads the changed files again, and checks that Kinto will read what was meant.
-///
-/// # Errors
-/// It will not: a fault of this command.
-pub(crate) fn check(
-    before: &Before<'_>,
-    changes: &Changes,
-    first: (&Path, &str),
-    globals: &BTreeMap<String, String>,
-) -> Result<(), Failure> {
-    let path = |file: &usize| before.loader.files.get(*file).map(|file| file.path.clone());
-    let changed: BTreeMap<PathBuf, String> =
-        changes.files.iter().filter_map(|(file, text)| Some((path(file)?, text.clone()))).collect();
-    let app = Loader::new(changed).app(first.0, first.1, globals)?;
-    let left = |name: &str| {
-        (before.environment)(name).filter(|_| !changes.variables.iter().any(|gone| gone == name))
-    };
-    let settings = load(&app.settings, &left)?;
-    let policies = before.policies;
-    let environ_key = json!(ENVIRON_KEY);
-    let own = policies.settings(&settings);
-    let names = settings.get("multiauth.policies").map(|list| words(&list.value)).unwrap_or_default();
-    let holds_package = |name: &str| {
-        settings.get(name).is_some_and(|list| words(&list.value).iter().any(|word| word == PACKAGE))
-    };
-    let is_as_meant = class_of(&settings, &policies.ours) == Some(CLASS)
-        && own == [("environ_key", &environ_key)]
-        && names == policies.ours_first()
-        && REDIRECTS
-            .iter()
-            .all(|name| settings.get(*name).is_some_and(|flag: &Effective| !is_on(&flag.value)))
-        && !INCLUDES.iter().any(|name| holds_package(name))
-        && others_stay(before.settings, &settings, &setting_of(&policies.ours, ""));
-    if is_as_meant {
-        return Ok(());
-    }
-    Err(Failure::at(
-        &first.0.display().to_string(),
-        "the changed file would not say what it must; nothing was written. Change it by hand, as docs/kinto_jwt.md \
-         shows, and report this file, without its secrets",
-    ))
-}
-
-/// Whether the settings that the migration does not touch are what they were.
-fn others_stay(before: &KintoSettings, after: &KintoSettings, policy: &str) -> bool {
-    let is_other = |name: &&String| {
-        !name.starts_with(policy)
-            && *name != "multiauth.policies"
-            && !REDIRECTS.contains(&name.as_str())
-            && !INCLUDES.contains(&name.as_str())
-    };
-    let values = |settings: &KintoSettings| -> BTreeMap<String, Value> {
-        let others = settings.iter().filter(|(name, _)| is_other(name));
-        others.map(|(name, setting)| (name.clone(), setting.value.clone())).collect()
-    };
-    values(before) == values(after)
 }

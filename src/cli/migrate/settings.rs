@@ -88,7 +88,7 @@ pub(crate) fn load(
         // Kinto compares the two as texts, and the second time it compares what it has made of the first.
         let is_conflict = settings.get(name).is_some_and(|other| {
             let same = other.written.as_ref().is_some_and(|(_, other)| other.value == setting.value);
-            !same || !effective.value.is_string() || !effective.variables.is_empty()
+            !same || printed(&effective.value).as_deref() != Some(setting.value.as_str())
         });
         if is_conflict {
             return Err(Failure::new(format!(
@@ -103,6 +103,15 @@ pub(crate) fn load(
         }
     }
     Ok(settings)
+}
+
+/// A text or a number as Python prints it. Other values it prints in another way than JSON has them.
+fn printed(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
 }
 
 fn read(

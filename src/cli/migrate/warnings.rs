@@ -186,10 +186,11 @@ impl Warnings {
 
     /// What follows from the server. `server` is its section, if there is one.
     pub(crate) fn of_server(&mut self, server: Option<&BTreeMap<String, String>>) {
-        let known = |server: &&BTreeMap<String, String>| {
-            let used = server.get("use").map(|name| name.to_ascii_lowercase()).unwrap_or_default();
-            used.contains("waitress") || used.contains("gunicorn")
+        let is_used = |server: &BTreeMap<String, String>, name: &str| {
+            server.get("use").is_some_and(|used| used.to_ascii_lowercase().contains(name))
         };
+        let known =
+            |server: &&BTreeMap<String, String>| is_used(server, "waitress") || is_used(server, "gunicorn");
         let Some(server) = server.filter(known) else {
             self.add(
                 "server",
@@ -212,8 +213,9 @@ impl Warnings {
                 .map(|address| address.rsplit_once(':').map_or(address, |(host, _)| host))
                 .collect(),
             (_, _, Some(host)) => vec![host.as_str()],
-            // The default of waitress; that of gunicorn is loopback.
-            (_, _, None) => vec!["0.0.0.0"],
+            (_, _, None) if is_used(server, "waitress") => vec!["0.0.0.0"],
+            // The default of gunicorn is loopback.
+            (_, _, None) => Vec::new(),
         };
         if let Some(address) = addresses.into_iter().find(|address| !is_loopback(address)) {
             self.add(
