@@ -8,9 +8,9 @@ use clap_complete::Shell;
 use crate::cli::check::Check;
 use crate::cli::failure::Failure;
 use crate::cli::keygen::Keygen;
+use crate::cli::migrate::Migrate;
 use crate::cli::output::write;
 use crate::cli::token::Token;
-use crate::cli::migrate::Migrate;
 
 /// Checks, explains and migrates the settings of kinto-jwt-filter.
 #[derive(Debug, Parser)]

@@ -8,8 +8,6 @@
 //! | `document.rs`, `scalar.rs` | a file as a tree with the place of each value; what YAML makes of a text without quotes |
 //! | `file.rs`, `plugin.rs` | a file of the operator; finds the configurations of the filter in a file, and loads them |
 //! | `environment.rs`, `placeholder.rs`, `host.rs`, `protobuf.rs` | what Envoy gives to the module: variables, `verify_signature`, the settings |
-//! | `keygen.rs` | new keys |
-//! | `private_key/` | private keys and secrets: made and written |
 //! | `keygen.rs`, `token.rs` | new keys, and tokens to try out settings with |
 //! | `schema.rs` | the JSON Schema of the settings |
 //! | `private_key/` | private keys and secrets: made, read, written, and used to sign |
@@ -23,6 +21,7 @@ mod failure;
 mod file;
 mod host;
 mod keygen;
+mod migrate;
 mod output;
 mod placeholder;
 mod plugin;
@@ -31,7 +30,6 @@ mod protobuf;
 mod scalar;
 mod schema;
 mod token;
-mod migrate;
 
 use std::process::ExitCode;
 

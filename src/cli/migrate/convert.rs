@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Number, Value, json};
 
+use crate::cli::host::verify_signature;
 use crate::config::parse::parse;
 use crate::config::settings::ConfigError;
 
@@ -96,9 +97,9 @@ pub(crate) struct Fault {
 
 impl From<ConfigError> for Fault {
     fn from(error: ConfigError) -> Self {
-        let words = error.to_string();
-        let setting = words.split([' ', '.']).next().unwrap_or_default().to_owned();
-        Self { setting, words }
+        let pointer = error.pointer();
+        let setting = pointer.split('/').nth(1).unwrap_or_default().to_owned();
+        Self { setting, words: error.to_string() }
     }
 }
 
@@ -124,9 +125,8 @@ pub(crate) fn convert(policy: &[(&str, &Value)], batch_requests: &Value) -> Resu
     if !converted.has_scheme() {
         converted.settings.remove("auth_type");
     }
-    // A key of a kind that only Envoy can verify is one of the keys that the filter takes.
     let json = Value::Object(converted.settings.clone()).to_string();
-    parse(json.as_bytes(), Some(as_envoy_says_no)).map_err(|error| vec![Fault::from(error)])?;
+    parse(json.as_bytes(), Some(verify_signature)).map_err(|error| vec![Fault::from(error)])?;
     let key = converted.settings.get("public_key").and_then(Value::as_str).unwrap_or_default();
     if converted.algorithms().iter().any(|name| name.starts_with("HS")) {
         converted.secret = Some(key.to_owned());
@@ -136,12 +136,6 @@ pub(crate) fn convert(policy: &[(&str, &Value)], batch_requests: &Value) -> Resu
         converted.settings.insert("public_key".to_owned(), Value::String(trimmed));
     }
     Ok(converted)
-}
-
-/// Stands for Envoy's `verify_signature`: an empty answer says that a signature is wrong. No token is verified here.
-#[expect(clippy::unnecessary_wraps, reason = "the type of the host's function")]
-fn as_envoy_says_no(_arguments: &[u8]) -> Option<Vec<u8>> {
-    Some(Vec::new())
 }
 
 fn fault(name: &str, value: &Value) -> Option<Fault> {
