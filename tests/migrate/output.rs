@@ -1,11 +1,13 @@
 //! What `migrate` writes: no secret where it is shown, nothing over a file that is there.
 
 use std::fs;
+use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::files::{copy, ini_files, text};
+use kit::servers::{made, project, wasm};
 
 #[test]
 fn no_secret_is_shown() {
@@ -96,4 +98,48 @@ fn nothing_is_written_when_a_file_is_there() {
     let output = file.migrate(&path, &["--in-place", "--settings-out", yaml.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));
     assert!(!yaml.exists() && fs::read(&path).unwrap() == old && fs::read(&kept).unwrap() == b"mine");
+}
+
+/// As an operator goes on: `check` has nothing to add, and the real Envoy loads what was written.
+#[test]
+fn the_configuration_of_envoy_is_taken_by_check_and_by_envoy() {
+    let dir = TempDir::new().unwrap();
+    let (mut checked, mut listeners, mut config) = (0, Vec::new(), Value::Null);
+    for file in ini_files().iter().filter(|file| file.exit() == 0) {
+        let path = copy(file, dir.path());
+        let envoy = path.with_extension("yaml");
+        let output = file.migrate(&path, &["--envoy-out", envoy.to_str().unwrap()]);
+        assert!(output.status.success(), "{}: {}", file.name, text(&output.stderr));
+        let secret = text(&output.stderr).contains("warning[secret]").then(|| file.key().to_owned());
+        let mut check = Command::new(env!("CARGO_BIN_EXE_kinto-jwt"));
+        check.args(["check", "--strict", "--quiet"]).arg(&envoy);
+        if let Some(secret) = &secret {
+            check.env("KINTO_JWT_SECRET", secret);
+        }
+        let said = check.output().unwrap();
+        assert_eq!((said.status.code(), text(&said.stdout)), (Some(0), String::new()), "{}", file.name);
+        config = serde_yaml_ng::from_str(&fs::read_to_string(&envoy).unwrap()).unwrap();
+        let listener = &mut config["static_resources"]["listeners"][0];
+        listener["name"] = json!(file.name);
+        listener["address"]["socket_address"]["port_value"] = json!(0);
+        if let Some(secret) = secret {
+            // Where Envoy runs, its environment has the secret.
+            let variables = &mut wasm(listener)["vm_config"]["environment_variables"];
+            assert_eq!(*variables, json!({"host_env_keys": ["KINTO_JWT_SECRET"]}), "{}", file.name);
+            *variables = json!({"key_values": {"KINTO_JWT_SECRET": secret}});
+        }
+        listeners.push(listener.take());
+        checked += 1;
+    }
+    assert!(checked > 80, "{checked}");
+    let file = dir.path().join("all.yaml");
+    config["static_resources"]["listeners"] = Value::from(listeners);
+    fs::write(&file, config.to_string()).unwrap();
+    let validated = Command::new(made(".venv/bin/envoy"))
+        .args(["--mode", "validate", "--use-dynamic-base-id", "--config-path"])
+        .arg(&file)
+        .current_dir(project(""))
+        .output()
+        .unwrap();
+    assert!(validated.status.success(), "{}", text(&validated.stderr));
 }

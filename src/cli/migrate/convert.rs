@@ -32,12 +32,11 @@ const NOT_NULL: [(&str, &str); 5] = [
 ];
 
 /// Values that are the filter's defaults too.
-const DEFAULTS: [(&str, &str); 5] = [
+const DEFAULTS: [(&str, &str); 4] = [
     ("algorithm", "RS256"),
     ("http_header", "Authorization"),
     ("auth_type", "JWT"),
     ("userIdTokenKey", "sub"),
-    ("unauthorizedUserId", "public"),
 ];
 
 /// The largest number of sub-requests that Kinto and the filter allow by default.
@@ -119,6 +118,9 @@ pub(crate) fn convert(policy: &[(&str, &Value)], batch_requests: &Value) -> Resu
     if *batch_requests != json!(BATCH_REQUESTS) {
         settings.insert("batch".to_owned(), json!({"maxRequests": batch_requests}));
     }
+    // What `kinto-jwt check` asks for: whether this is meant. With `kinto_jwt` it is.
+    settings.entry("unauthorizedUserId").or_insert(json!("public"));
+    settings.entry("requireExp").or_insert(json!(false));
     // Without any setting, the filter would say that its configuration is empty.
     settings.entry("public_key").or_insert(Value::Null);
     let mut converted = Converted { settings, secret: None };

@@ -6,7 +6,7 @@
 //! | `ini.rs`, `interpolation.rs` | one ini file, as Python's configparser reads it |
 //! | `paste.rs`, `find.rs` | the settings that PasteDeploy takes out of files and sections |
 //! | `settings.rs`, `policy.rs` | the settings as Kinto reads them, with the environment; its policies |
-//! | `convert.rs`, `yaml.rs` | the settings of the filter, and their text |
+//! | `convert.rs`, `yaml.rs`, `envoy.rs` | the settings of the filter, their text, and a whole configuration of Envoy |
 //! | `rewrite.rs`, `edit.rs`, `check.rs` | the changed ini file, line by line, and a second look at it |
 //! | `warnings.rs` | what will be noticed |
 //! | `output.rs`, `mask.rs` | what is written where, without secrets |
@@ -14,6 +14,7 @@
 mod check;
 mod convert;
 mod edit;
+mod envoy;
 mod find;
 mod ini;
 mod interpolation;
@@ -59,6 +60,9 @@ pub(crate) struct Migrate {
     /// Write the settings of the filter to this new file
     #[arg(long, value_name = "FILE")]
     settings_out: Option<PathBuf>,
+    /// Write a whole configuration of Envoy with these settings to this new file
+    #[arg(long, value_name = "FILE")]
+    envoy_out: Option<PathBuf>,
     /// Write the changed ini file to this new file, with its secrets
     #[arg(long, value_name = "FILE")]
     ini_out: Option<PathBuf>,
@@ -110,6 +114,7 @@ pub(crate) fn run(arguments: Migrate) -> Result<ExitCode, Failure> {
     let place = place_of(&before, "public_key");
     let target = Target {
         settings: arguments.settings_out.as_deref(),
+        envoy: arguments.envoy_out.as_deref(),
         ini: arguments.ini_out.as_deref(),
         in_place: arguments.in_place,
     };

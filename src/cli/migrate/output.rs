@@ -8,11 +8,13 @@ use similar::TextDiff;
 
 use crate::cli::failure::Failure;
 use crate::cli::migrate::convert::Converted;
+use crate::cli::migrate::envoy::with_settings;
 use crate::cli::migrate::mask::Mask;
 use crate::cli::migrate::paste::{File, Loader};
 use crate::cli::migrate::rewrite::Changes;
 use crate::cli::migrate::warnings::{EVERYWHERE, Warnings};
 use crate::cli::migrate::yaml::fits_variable;
+use crate::cli::output::write;
 
 /// What the old ini file is called beside the new one.
 const BEFORE: &str = "before-migrate";
@@ -24,6 +26,8 @@ const CONTEXT: usize = 3;
 pub(crate) struct Target<'t> {
     /// For the settings of the filter.
     pub(crate) settings: Option<&'t Path>,
+    /// For a configuration of Envoy with them.
+    pub(crate) envoy: Option<&'t Path>,
     /// For the changed ini file.
     pub(crate) ini: Option<&'t Path>,
     /// Whether the ini files themselves are changed.
@@ -46,7 +50,8 @@ impl Target<'_> {
         let changed =
             || changes.files.iter().filter_map(|(number, text)| Some((loader.files.get(*number)?, text)));
         let copies = changed().filter(|_| self.in_place).map(|(file, _)| beside(&file.path));
-        let new = copies.chain([self.settings, self.ini].into_iter().flatten().map(Path::to_owned));
+        let new =
+            copies.chain([self.settings, self.envoy, self.ini].into_iter().flatten().map(Path::to_owned));
         // Before anything is written.
         if let Some(file) = new.into_iter().find(|file| file.exists()) {
             return Err(is_there(&file));
@@ -54,6 +59,7 @@ impl Target<'_> {
         let mut shown = String::new();
         match self.settings {
             Some(file) => write_new(file, yaml, None)?,
+            None if self.envoy.is_some() => {}
             None if holds_secret => {
                 return Err(Failure::new(
                     "the settings must hold the secret, because it begins or ends with white space; write them to a file \
@@ -61,6 +67,9 @@ impl Target<'_> {
                 ));
             }
             None => shown.push_str(yaml),
+        }
+        if let Some(file) = self.envoy {
+            write_new(file, &with_settings(yaml), None)?;
         }
         if self.in_place {
             // All copies first: a file is changed when the old text of each is safe.
@@ -80,8 +89,7 @@ impl Target<'_> {
                 shown.push_str(&diff(file, text, converted.secret.as_deref()));
             }
         }
-        let written = std::io::stdout().lock().write_all(shown.as_bytes());
-        written.map_err(|error| Failure::at("standard output", error))
+        write(shown.as_bytes()).map(|_| ())
     }
 }
 

@@ -3,10 +3,17 @@
 use serde_json::Value;
 
 use crate::cli::migrate::convert::Converted;
+use crate::cli::scalar::{Reader, is_ambiguous};
 use crate::config::settings::about;
 
 /// The variable that holds the secret of an HS algorithm.
 pub(crate) const SECRET_VARIABLE: &str = "KINTO_JWT_SECRET";
+
+/// The first lines of the settings, where they stand alone.
+pub(crate) const HEADER: &str = "\
+# The settings of kinto-jwt-filter, with the behaviour of kinto_jwt: in Envoy's configuration they stand under
+# configuration: { \"@type\": type.googleapis.com/google.protobuf.Struct, value: .. }
+";
 
 /// Whether a variable of the environment can hold the secret: the filter refuses one with white space at its ends.
 pub(crate) fn fits_variable(secret: &str) -> bool {
@@ -15,10 +22,7 @@ pub(crate) fn fits_variable(secret: &str) -> bool {
 
 /// The settings as YAML. `secret_place` says where the secret of an HS algorithm stands now.
 pub(crate) fn write(converted: &Converted, secret_place: &str) -> String {
-    let mut yaml = String::from(
-        "# The settings of kinto-jwt-filter, with the behaviour of kinto_jwt: in Envoy's configuration they stand under\n\
-         # configuration: { \"@type\": type.googleapis.com/google.protobuf.Struct, value: .. }\n",
-    );
+    let mut yaml = HEADER.to_owned();
     for name in about(|_| true) {
         let Some(value) = converted.settings.get(name) else { continue };
         let in_variable = converted.secret.as_deref().is_some_and(fits_variable) && name == "public_key";
@@ -35,10 +39,24 @@ pub(crate) fn write(converted: &Converted, secret_place: &str) -> String {
                 yaml.push_str(&format!("  {}\n", line.trim()));
             }
         } else {
+            yaml.push_str(comment(name, value));
             yaml.push_str(&format!("{name}: {}\n", scalar(value)));
         }
     }
     yaml
+}
+
+/// What the operator may want to change, with a line feed.
+fn comment(name: &str, value: &Value) -> &'static str {
+    match (name, value) {
+        ("requireExp", Value::Bool(false)) => {
+            "# As before, a token without exp is valid for ever. Better is true, if all tokens have exp.\n"
+        }
+        ("unauthorizedUserId", Value::String(_)) => {
+            "# As before, who has no valid token is this user. With null, it is nobody.\n"
+        }
+        _ => "",
+    }
 }
 
 /// A value on one line.
@@ -61,11 +79,11 @@ fn scalar(value: &Value) -> String {
 
 /// Whether a text needs no quotes: a name that no reader of YAML takes for something else.
 fn is_plain(text: &str) -> bool {
-    const OTHERS: [&str; 11] = ["true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan", "inf"];
     let mut bytes = text.bytes();
     bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic())
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-        && !OTHERS.contains(&text.to_ascii_lowercase().as_str())
+        && Reader::Envoy.value(text).is_string()
+        && !is_ambiguous(text)
 }
 
 #[cfg(test)]

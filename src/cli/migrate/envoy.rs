@@ -1,0 +1,42 @@
+//! A whole configuration of Envoy: the example of this repository, with other settings.
+
+use crate::cli::migrate::yaml::{HEADER, SECRET_VARIABLE};
+
+/// The example.
+const EXAMPLE: &str = include_str!("../../../envoy/envoy.yaml");
+
+/// What comes before the settings in the example.
+const SETTINGS: &str = "value:\n";
+
+/// The line of the example after which the variables of the environment can stand.
+const VM: &str = "vm_config:\n";
+
+/// The example of Envoy's configuration with these settings of the filter, which are lines of YAML.
+pub(crate) fn with_settings(settings: &str) -> String {
+    let (before, rest) = EXAMPLE.split_once(SETTINGS).unwrap_or((EXAMPLE, ""));
+    let depth = before.len().saturating_sub(before.trim_end_matches(' ').len());
+    let is_below = |line: &&str| line.trim().is_empty() || indentation(line) > depth;
+    let old: usize = rest.split_inclusive('\n').take_while(is_below).map(str::len).sum();
+    let after = rest.get(old..).unwrap_or_default();
+    let space = " ".repeat(depth.saturating_add(2));
+    let settings = settings.strip_prefix(HEADER).unwrap_or(settings);
+    let new: String = settings.lines().map(|line| format!("{space}{line}\n")).collect();
+    format!("{}{SETTINGS}{new}{after}", with_variable(before, settings))
+}
+
+/// Gives the module the variable with the secret, if the settings name it.
+fn with_variable(before: &str, settings: &str) -> String {
+    match before.split_once(VM).filter(|_| settings.contains(&format!("publicKeyEnv: {SECRET_VARIABLE}\n"))) {
+        Some((first, rest)) => {
+            let space = " ".repeat(indentation(rest));
+            format!(
+                "{first}{VM}{space}environment_variables: {{ host_env_keys: [{SECRET_VARIABLE}] }}\n{rest}"
+            )
+        }
+        None => before.to_owned(),
+    }
+}
+
+fn indentation(text: &str) -> usize {
+    text.len().saturating_sub(text.trim_start_matches(' ').len())
+}
