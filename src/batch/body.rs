@@ -25,7 +25,7 @@ use crate::token::user_id::UserId;
 ///
 /// A sub-request inherits the headers of the batch's request and cannot remove one, so an anonymous sub-request in an
 /// authenticated batch gets this user id.
-const NOBODY: &str = "system.Everyone";
+pub(crate) const NOBODY: &str = "system.Everyone";
 
 /// Bytes for which there is always room: a user id or the value of a claim header is seldom longer.
 const USUAL_TEXT_BYTES: usize = 128;
@@ -59,8 +59,9 @@ pub struct Rewritten {
     pub forwarded: usize,
     /// The rejected sub-requests: for each its index in the list, and its entry in the answer.
     pub rejected: Vec<(usize, Value)>,
-    /// The outcome of each sub-request that brought a token or is rejected, for the log and the metrics.
-    pub decided: Vec<(&'static str, Option<Reason>)>,
+    /// The sub-requests that brought a token or are rejected: for each its index in the list, its outcome, and why its
+    /// token proves nothing.
+    pub decided: Vec<(usize, &'static str, Option<Reason>)>,
     /// A policy whose issuer may have the key of a token: the batch should wait for it.
     pub awaits: Option<PolicyIndex>,
 }
@@ -249,7 +250,7 @@ impl<'g> Rewriter<'g> {
         let method = request.method.as_ref().or(self.inherited.method.as_ref()).cloned();
         let path = request.path.as_ref().or(self.inherited.path.as_ref()).cloned().ok_or(Refusal::Shape)?;
         let method = method.as_deref().unwrap_or("GET");
-        let outcome = self.decide(&places, method, &path, request.path.is_some());
+        let outcome = self.decide(number, &places, method, &path, request.path.is_some());
         if let Outcome::Rejected(answer) = &outcome {
             let entry = answer.batch_entry(&self.path_in_answer(&path), method == "HEAD");
             self.rewritten.rejected.push((number, entry));
@@ -273,7 +274,14 @@ impl<'g> Rewriter<'g> {
     }
 
     /// Decides on a sub-request. `own` are the headers of its own in which a token may be.
-    fn decide(&mut self, own: &[(String, String)], method: &str, path: &str, has_own_path: bool) -> Outcome {
+    fn decide(
+        &mut self,
+        number: usize,
+        own: &[(String, String)],
+        method: &str,
+        path: &str,
+        has_own_path: bool,
+    ) -> Outcome {
         let (gate, outer) = (self.gate, self.outer);
         let full_path = self.full_path(path);
         let overridden = |name: &String| own.iter().any(|(other, _)| other == name);
@@ -292,7 +300,7 @@ impl<'g> Rewriter<'g> {
             let Some(reason) = outer.reason else { return outer.outcome.clone() };
             let outcome = gate.without_proof(reason.rejection, None, &request);
             if let Outcome::Rejected(_) = outcome {
-                self.rewritten.decided.push((outcome.code(), Some(reason)));
+                self.rewritten.decided.push((number, outcome.code(), Some(reason)));
             }
             return outcome;
         };
@@ -300,7 +308,7 @@ impl<'g> Rewriter<'g> {
         if self.unknown_keys == UnknownKeys::AreUnavailable {
             decision = gate.without_room(decision, &request);
         }
-        self.rewritten.decided.push((decision.outcome.code(), decision.reason));
+        self.rewritten.decided.push((number, decision.outcome.code(), decision.reason));
         self.rewritten.awaits = self.rewritten.awaits.or(decision.awaits);
         decision.outcome
     }

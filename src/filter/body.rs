@@ -95,10 +95,10 @@ fn make_room(
 fn report_batch(gate: &Gate, host: &impl Host, rewritten: &Rewritten, outer: Option<Reason>) {
     let count = rewritten.forwarded.saturating_add(rewritten.rejected.len());
     gate.counters().add("batch_subrequests".to_owned(), u64::try_from(count).unwrap_or_default());
-    for (outcome, reason) in &rewritten.decided {
+    for (_, outcome, reason) in &rewritten.decided {
         count_and_log(gate, outcome, *reason);
     }
-    if let Some(reason) = rewritten.decided.iter().find_map(|(_, reason)| *reason).or(outer) {
+    if let Some(reason) = rewritten.decided.iter().find_map(|(_, _, reason)| *reason).or(outer) {
         host.note_reason(reason.rejection.code());
     }
 }

@@ -279,9 +279,9 @@ fn a_batch_tells_what_was_decided_in_it() {
         {"path":"/a","headers":{"Authorization":"JWT a.b.c"}},{"path":"/"}]}"#;
     let rewritten = rewrite(&gate, NO_TOKEN, &filled(body)).unwrap();
     let expected = [
-        ("rejected", Some(Rejection::NoToken.into())),
-        ("user", None),
-        ("unauthorized_user", Some(Rejection::NotBase64Url.into())),
+        (0, "rejected", Some(Rejection::NoToken.into())),
+        (1, "user", None),
+        (2, "unauthorized_user", Some(Rejection::NotBase64Url.into())),
     ];
     assert_eq!((rewritten.decided.as_slice(), rewritten.awaits), (expected.as_slice(), None));
 }
