@@ -76,13 +76,17 @@ impl Gate {
         now: NumericDate,
         failed: Option<&mut Failed>,
     ) -> Proof<'_> {
-        let Chosen { policy, credential, places } =
-            choose(&self.config.policies, request, |token| self.unverified_issuer(token));
+        let Chosen { policy, credential, places } = self.choose(request);
         Proof {
             verdict: self.identify(policy, &credential, now, failed),
             policy,
             remove: if self.config.forward_token { Vec::new() } else { places },
         }
+    }
+
+    /// The policy that decides on a request, and what the request holds for it.
+    pub(crate) fn choose<'g: 'r, 'r>(&'g self, request: &'r impl Request) -> Chosen<'g, 'r> {
+        choose(&self.config.policies, request, |token| self.unverified_issuer(token))
     }
 
     /// The decision on a request with this proof.

@@ -164,7 +164,7 @@ impl Policy {
     }
 
     /// The algorithm that a token names (`alg`), if this policy allows it.
-    fn algorithm_of(&self, token: &Token<'_>) -> Result<Algorithm, Rejection> {
+    pub(crate) fn algorithm_of(&self, token: &Token<'_>) -> Result<Algorithm, Rejection> {
         let named: Option<Algorithm> = token.alg().and_then(|alg| alg.parse().ok());
         named.filter(|alg| self.algorithms.contains(alg)).ok_or(Rejection::AlgNotAllowed)
     }

@@ -91,6 +91,11 @@ impl Keys {
         self.keys.len()
     }
 
+    /// The `kid` and the algorithm of each, in order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (Option<&str>, Algorithm)> {
+        self.keys.iter().map(|key| (key.kid.as_deref(), key.algorithm))
+    }
+
     /// Whether the module verifies signatures that a host such as Envoy could verify.
     pub(crate) fn lacks_host(&self) -> bool {
         self.keys.iter().any(|key| can_verify(key.algorithm) && key.verified_by() == By::Module)
@@ -148,7 +153,7 @@ impl Keys {
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kids: Vec<_> = self.keys.iter().map(|key| (&key.kid, key.algorithm)).collect();
+        let kids: Vec<_> = self.names().collect();
         f.debug_struct("Keys").field("keys", &kids).field("choice", &self.choice).finish()
     }
 }

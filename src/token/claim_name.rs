@@ -1,5 +1,7 @@
 //! The name of a claim, as the operator writes it.
 
+use std::fmt;
+
 use serde_json::Value;
 
 /// The name of a claim: the claim of this literal name, or else, if the name starts with `/`, an RFC 6901 pointer.
@@ -28,6 +30,12 @@ impl ClaimName {
         // The pointer "" of RFC 6901 is the whole document, which is not a claim.
         let pointed = self.0.starts_with('/').then(|| claims.pointer(&self.0)).flatten();
         claims.get(&self.0).into_iter().chain(pointed)
+    }
+}
+
+impl fmt::Display for ClaimName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

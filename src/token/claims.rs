@@ -91,7 +91,7 @@ impl Validity {
 
 /// The issuers of a policy's tokens (`issuer`).
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Issuers(Option<Vec<String>>);
+pub(crate) struct Issuers(pub Option<Vec<String>>);
 
 /// Members that a JSON object must have, and for each the values of which it must have one.
 #[derive(Clone, Debug, Default)]
@@ -287,7 +287,7 @@ impl Rules {
 
 /// The scopes of a token: in `scope` (RFC 8693 section 4.2) or in `scp` (Entra, Okta), as text with spaces or as a
 /// list.
-fn scopes(claims: &Value) -> Vec<&str> {
+pub(crate) fn scopes(claims: &Value) -> Vec<&str> {
     let granted = ["scope", "scp"].into_iter().filter_map(|name| claims.get(name));
     granted
         .flat_map(|scopes| match scopes {
@@ -314,7 +314,11 @@ fn check_string(claim: Option<&Value>, rejection: Rejection) -> Result<(), Rejec
     if claim.is_none_or(Value::is_string) { Ok(()) } else { Err(rejection) }
 }
 
-fn numeric_date(claim: Option<&Value>) -> Result<Option<NumericDate>, Rejection> {
+/// The time in a claim; `None` if there is no such claim.
+///
+/// # Errors
+/// It is not a non-negative number.
+pub(crate) fn numeric_date(claim: Option<&Value>) -> Result<Option<NumericDate>, Rejection> {
     let Some(claim) = claim else { return Ok(None) };
     claim.as_number().and_then(whole_seconds).map(Some).ok_or(Rejection::NotNumericDate)
 }
