@@ -1,6 +1,6 @@
 //! A client that sends whatever bytes it is told to: HTTP libraries refuse to send hostile ones.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
@@ -44,10 +44,13 @@ pub fn exchange_on(mut stream: TcpStream, request: &[u8]) -> Option<Response> {
     let _ = stream.write_all(request);
     let mut answer = Vec::new();
     let mut chunk = [0; 65_536];
-    while !is_complete(&answer)
-        && let Ok(read @ 1..) = stream.read(&mut chunk)
-    {
-        answer.extend_from_slice(&chunk[..read]);
+    while !is_complete(&answer) {
+        match stream.read(&mut chunk) {
+            Ok(read @ 1..) => answer.extend_from_slice(&chunk[..read]),
+            // Of a socket with a timeout, a read that a signal interrupts does not begin again by itself (signal(7)).
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Ok(0) | Err(_) => break,
+        }
     }
     let (head, mut body) = split(&answer)?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
