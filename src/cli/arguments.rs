@@ -6,6 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::cli::check::Check;
+use crate::cli::explain::Explain;
 use crate::cli::failure::Failure;
 use crate::cli::keygen::Keygen;
 use crate::cli::migrate::Migrate;
@@ -36,6 +37,8 @@ pub(crate) enum Command {
     Token(Token),
     /// Write the JSON Schema of the settings to standard output, for an editor
     Schema,
+    /// Explain why a token proves nothing, and as whom Kinto will see a request
+    Explain(Box<Explain>),
     /// Write the man page to standard output
     Man,
     /// Write the settings of the filter, and the changes of Kinto's ini file, for an ini file with kinto_jwt

@@ -6,7 +6,8 @@
 //! | `check` | the subcommand `check` |
 //! | `output.rs`, `failure.rs` | standard output; why a subcommand cannot do its work |
 //! | `document.rs`, `scalar.rs` | a file as a tree with the place of each value; what YAML makes of a text without quotes |
-//! | `file.rs`, `plugin.rs` | a file of the operator; finds the configurations of the filter in a file, and loads them |
+//! | `file.rs`, `plugin.rs`, `load.rs` | a file of the operator; the configurations of the filter in it; one of them, loaded |
+//! | `explain/` | why a token proves nothing, and as whom Kinto will see a request |
 //! | `environment.rs`, `placeholder.rs`, `host.rs`, `protobuf.rs` | what Envoy gives to the module: variables, `verify_signature`, the settings |
 //! | `keygen.rs`, `token.rs` | new keys, and tokens to try out settings with |
 //! | `schema.rs` | the JSON Schema of the settings |
@@ -17,10 +18,12 @@ mod arguments;
 mod check;
 mod document;
 mod environment;
+mod explain;
 mod failure;
 mod file;
 mod host;
 mod keygen;
+mod load;
 mod migrate;
 mod output;
 mod placeholder;
@@ -34,6 +37,7 @@ mod token;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue};
 
 use crate::cli::arguments::{Arguments, Command};
 
@@ -44,12 +48,13 @@ pub use crate::cli::migrate::read_settings;
 /// It ends with 0 if all is well, with 1 if something was found to be wrong, and with 2 if it could not do its work.
 #[must_use]
 pub fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
+    let done = match arguments().command {
         Command::Check(check) => check::run(&check),
         Command::Completions { shell } => arguments::completions(shell),
         Command::Keygen(arguments) => keygen::run(arguments),
         Command::Token(arguments) => token::run(arguments),
         Command::Schema => schema::run(),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Man => arguments::man_page(),
         Command::Migrate(arguments) => migrate::run(arguments),
     };
@@ -61,3 +66,21 @@ pub fn main() -> ExitCode {
         }
     }
 }
+
+/// The arguments of the process. If they are wrong, it ends with 2 and says why, without a text that may be a token in the
+/// wrong place.
+fn arguments() -> Arguments {
+    Arguments::try_parse().unwrap_or_else(|mut error| {
+        for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue] {
+            if matches!(error.get(kind), Some(ContextValue::String(text)) if text.len() > LONGEST_SHOWN) {
+                error.insert(kind, ContextValue::String("..".to_owned()));
+                // The advice repeats it.
+                error.remove(ContextKind::Suggested);
+            }
+        }
+        error.exit()
+    })
+}
+
+/// Bytes of the longest argument that a message repeats: any token is longer.
+const LONGEST_SHOWN: usize = 60;

@@ -1,4 +1,4 @@
-//! Finds the configurations of the filter in files of Envoy and of Kubernetes, and loads them as the filter does.
+//! Finds the configurations of the filter in files of Envoy and of Kubernetes.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,13 +6,9 @@ use prost::Message;
 use serde_json::Value;
 
 use crate::cli::document::{Malformed, Node, read};
-use crate::cli::environment::{Variable, variable};
-use crate::cli::host;
 use crate::cli::protobuf;
 use crate::cli::scalar::Reader;
-use crate::config::parse::parse_with;
-use crate::config::settings::{ConfigError, SETTINGS};
-use crate::gate::config::Config;
+use crate::config::settings::SETTINGS;
 
 /// What holds a configuration of the filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +30,7 @@ pub(crate) struct Plugin {
     /// The settings.
     pub(crate) settings: Node,
     /// What Envoy hands to the module.
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// Who reads the file.
     pub(crate) reader: Reader,
     /// What says how the module runs: Envoy's `PluginConfig`, the members of the resource about the module, or the
@@ -42,13 +38,6 @@ pub(crate) struct Plugin {
     pub(crate) wasm: Node,
     /// The whole document.
     pub(crate) document: Node,
-}
-
-/// A configuration that the filter takes.
-pub(crate) struct Loaded {
-    pub(crate) config: Config,
-    /// Names of variables of the environment that have the key, and are not here. Another key stands in for it.
-    pub(crate) unknown_keys: Vec<String>,
 }
 
 /// One document of a file, and who reads it.
@@ -196,25 +185,6 @@ fn is_ours(plugin: &Plugin) -> bool {
 }
 
 impl Plugin {
-    /// Loads the configuration with the code of the filter. A key that is in the environment of Envoy and not here is
-    /// replaced by another one, so that all else is checked.
-    ///
-    /// # Errors
-    /// The filter refuses the configuration.
-    pub(crate) fn load(&self) -> Result<Loaded, ConfigError> {
-        let unknown_keys = std::cell::RefCell::new(Vec::new());
-        let value = |name: &str| match variable(self, name) {
-            Variable::Has(value) => Some(value),
-            Variable::IsMissing => None,
-            Variable::IsElsewhere(placeholder) => {
-                unknown_keys.borrow_mut().push(name.to_owned());
-                Some(placeholder)
-            }
-        };
-        let config = parse_with(&self.bytes, Some(host::verify_signature), &value)?;
-        Ok(Loaded { config, unknown_keys: unknown_keys.into_inner() })
-    }
-
     /// A setting as it was written, of a policy or of all of them. `policy` is the index in `policies`.
     pub(crate) fn setting(&self, policy: Option<usize>, name: &str) -> Option<&Node> {
         let own = policy.and_then(|index| self.settings.get("policies")?.items().get(index)?.get(name));

@@ -2,7 +2,8 @@
 
 use crate::cli::check::finding::{Finding, Rule};
 use crate::cli::document::{Kind, Member, Node};
-use crate::cli::plugin::{Holder, Loaded, Plugin};
+use crate::cli::load::Loaded;
+use crate::cli::plugin::{Holder, Plugin};
 
 /// Bytes of a buffer for which Envoy's configuration has no limit (`per_connection_buffer_limit_bytes`).
 const DEFAULT_BUFFER: u64 = 1 << 20;

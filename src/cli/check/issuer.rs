@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use crate::cli::check::finding::{Finding, Rule};
 use crate::cli::document::Node;
-use crate::cli::plugin::{Document, Holder, Loaded, Plugin};
+use crate::cli::load::Loaded;
+use crate::cli::plugin::{Document, Holder, Plugin};
 use crate::keys::remote::{RemoteJwks, Source};
 
 /// Everything that is to be said about the issuers of a configuration. `documents` are those of all files.

@@ -3,7 +3,8 @@
 use crate::cli::check::envoy::{fail_open, is_there, no_reload, start, too_small};
 use crate::cli::check::finding::{Finding, Rule};
 use crate::cli::document::{Member, Node};
-use crate::cli::plugin::{Document, Holder, Loaded, Plugin};
+use crate::cli::load::Loaded;
+use crate::cli::plugin::{Document, Holder, Plugin};
 
 /// Everything that is to be said about the resource with the settings.
 pub(crate) fn findings(plugin: &Plugin) -> Vec<Finding> {

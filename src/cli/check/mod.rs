@@ -28,7 +28,8 @@ use crate::cli::check::finding::{Finding, Rule, Severity};
 use crate::cli::check::words::{Lines, describe};
 use crate::cli::failure::Failure;
 use crate::cli::file::{File, no_configuration};
-use crate::cli::plugin::{Document, Loaded, Plugin};
+use crate::cli::load::{Loaded, load};
+use crate::cli::plugin::{Document, Plugin};
 
 /// The arguments of `check`.
 #[derive(Debug, Args)]
@@ -118,8 +119,7 @@ fn files_below(path: &Path) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn check(files: Vec<File>) -> Vec<Report> {
-    let loaded: Vec<Vec<_>> =
-        files.iter().map(|file| file.plugins.iter().map(Plugin::load).collect()).collect();
+    let loaded: Vec<Vec<_>> = files.iter().map(|file| file.plugins.iter().map(load).collect()).collect();
     let documents: Vec<&Document> = files.iter().flat_map(|file| &file.documents).collect();
     let taken = loaded.iter().flatten().filter_map(|loaded| loaded.as_ref().ok());
     let hosts: Vec<String> = taken.flat_map(issuer::hosts).collect();
