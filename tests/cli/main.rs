@@ -4,11 +4,14 @@
 #![allow(clippy::arithmetic_side_effects, reason = "a test fails by panicking")]
 
 mod check;
+mod example_files;
+mod explain;
 mod keygen;
 mod pages;
 mod private_keys;
 mod schema;
 mod token;
+mod transcripts;
 mod warnings;
 
 use std::path::Path;
