@@ -43,7 +43,7 @@ fn below(value: &Value, depth: usize) -> String {
     };
     match value {
         Value::Object(members) => {
-            members.iter().map(|(name, value)| line(format!("{}:", ascii(&json!(name))), value)).collect()
+            members.iter().map(|(name, value)| line(format!("{}:", ascii(json!(name))), value)).collect()
         }
         Value::Array(items) => items.iter().map(|item| line("-".to_owned(), item)).collect(),
         value => format!("{}\n", ascii(value)),

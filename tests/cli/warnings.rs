@@ -310,7 +310,7 @@ fn no_secret_is_shown() {
         (format!("public_key: |\n{private}"), &line),
         (format!("jwks: {{ keys: [{{ kty: oct, k: {mark} }}] }}\nalgorithm: HS256\n"), mark),
         (
-            format!("jwks: {{ keys: [{{ kty: oct, k: 0271828182845904523536 }}] }}\nalgorithm: HS256\n"),
+            "jwks: { keys: [{ kty: oct, k: 0271828182845904523536 }] }\nalgorithm: HS256\n".to_owned(),
             "2718281828",
         ),
         (format!("jwks: {{ keys: [{mark}] }}\nalgorithm: HS256\n"), mark),
