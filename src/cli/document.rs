@@ -1,9 +1,7 @@
 //! A file of YAML or JSON as a tree in which each value knows its place in the text.
 
+use std::collections::HashSet;
 use std::ops::Range;
-
-use saphyr::{MarkedYaml, YamlData, YamlLoader};
-use saphyr_parser::{Parser, ScalarStyle, ScanError};
 
 use crate::cli::scalar::Reader;
 
@@ -22,6 +20,8 @@ pub(crate) enum Kind {
     Plain(String),
     /// Text in quotes or in a block.
     Text(String),
+    /// Text with a tag that makes it text for Kubernetes, such as `!!str`. Envoy reads it as if it had no quotes.
+    Tagged(String),
     List(Vec<Node>),
     Map(Vec<Member>),
 }
@@ -32,86 +32,25 @@ pub(crate) struct Member {
     pub(crate) name: String,
     /// Where the name is in the text of the file, in bytes.
     pub(crate) span: Range<usize>,
+    /// Whether the name is without quotes.
+    pub(crate) is_plain: bool,
     pub(crate) value: Node,
 }
 
-/// Why a text is not YAML.
-#[derive(Debug)]
-pub(crate) struct Malformed {
-    /// What is wrong. Holds no part of the text.
-    pub(crate) fault: String,
-    /// Where, in bytes.
-    pub(crate) position: usize,
-}
-
-/// Reads all documents of a text. JSON is YAML, too.
-///
-/// # Errors
-/// The text is not YAML, or a map has a name twice.
-pub(crate) fn read(text: &str) -> Result<Vec<Node>, Malformed> {
-    let places = Places::new(text);
-    let malformed = |error: &ScanError| Malformed {
-        fault: error.info().to_owned(),
-        position: places.byte(error.marker().index()),
-    };
-    let mut loader: YamlLoader<'_, MarkedYaml<'_>> = YamlLoader::default();
-    // Which value a text without quotes has depends on the reader.
-    loader.early_parse(false);
-    Parser::new_from_str(text).load(&mut loader, true).map_err(|error| malformed(&error))?;
-    if let Some(error) = loader.error() {
-        return Err(malformed(error));
-    }
-    loader.into_documents().into_iter().map(|document| places.node(document)).collect()
-}
-
-/// From the places of characters, which saphyr counts, to those of bytes.
-struct Places {
-    bytes: Vec<usize>,
-    end: usize,
-}
-
-impl Places {
-    fn new(text: &str) -> Self {
-        Self { bytes: text.char_indices().map(|(byte, _)| byte).collect(), end: text.len() }
-    }
-
-    fn byte(&self, character: usize) -> usize {
-        self.bytes.get(character).copied().unwrap_or(self.end)
-    }
-
-    fn node(&self, yaml: MarkedYaml<'_>) -> Result<Node, Malformed> {
-        let span = self.byte(yaml.span.start.index())..self.byte(yaml.span.end.index());
-        let kind = match yaml.data {
-            YamlData::Representation(text, ScalarStyle::Plain, None) => Kind::Plain(text.into_owned()),
-            YamlData::Representation(text, ..) => Kind::Text(text.into_owned()),
-            YamlData::Sequence(items) => {
-                Kind::List(items.into_iter().map(|item| self.node(item)).collect::<Result<_, _>>()?)
-            }
-            YamlData::Mapping(members) => {
-                let mut read: Vec<Member> = Vec::new();
-                for (name, value) in members {
-                    let name = self.node(name)?;
-                    let fault =
-                        |fault: &str| Malformed { fault: fault.to_owned(), position: name.span.start };
-                    let (Kind::Plain(text) | Kind::Text(text)) = name.kind.clone() else {
-                        return Err(fault("a name that is a list or a map"));
-                    };
-                    if read.iter().any(|other| other.name == text) {
-                        return Err(fault("a name that is there twice in this map"));
-                    }
-                    read.push(Member { name: text, span: name.span, value: self.node(value)? });
-                }
-                Kind::Map(read)
-            }
-            YamlData::Tagged(_, inner) => return self.node(*inner),
-            // Nothing, as in `name:`. The other kinds are of texts that were parsed.
-            YamlData::BadValue | YamlData::Value(_) | YamlData::Alias(_) => Kind::Plain(String::new()),
-        };
-        Ok(Node { span, kind })
-    }
-}
-
 impl Member {
+    /// The name as this reader understands it: a name without quotes may be a number, a boolean or null.
+    fn name_for(&self, reader: Reader) -> String {
+        match (self.is_plain, reader.value(&self.name)) {
+            (true, serde_json::Value::Null) => "null".to_owned(),
+            (true, value @ (serde_json::Value::Bool(_) | serde_json::Value::Number(_)))
+                if reader == Reader::Kubernetes =>
+            {
+                value.to_string()
+            }
+            _ => self.name.clone(),
+        }
+    }
+
     /// Where the name and the value are.
     pub(crate) fn place(&self) -> Range<usize> {
         self.span.start..self.value.span.end.max(self.span.end)
@@ -129,6 +68,21 @@ impl Node {
         self.members().iter().find(|member| member.name == name)
     }
 
+    /// The value of a field of Envoy, which reads `vm_config` and `vmConfig` alike.
+    pub(crate) fn field(&self, name: &str) -> Option<&Node> {
+        self.field_member(name).map(|member| &member.value)
+    }
+
+    /// The field of Envoy, with its name.
+    pub(crate) fn field_member(&self, name: &str) -> Option<&Member> {
+        self.member(name).or_else(|| self.member(&camel_case(name)))
+    }
+
+    /// The value to which these fields of Envoy lead.
+    pub(crate) fn field_at(&self, names: &[&str]) -> Option<&Node> {
+        names.iter().try_fold(self, |node, name| node.field(name))
+    }
+
     /// The value to which these names lead.
     pub(crate) fn at(&self, names: &[&str]) -> Option<&Node> {
         names.iter().try_fold(self, |node, name| node.get(name))
@@ -142,9 +96,14 @@ impl Node {
     /// The text, with or without quotes.
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Plain(text) | Kind::Text(text) => Some(text),
+            Kind::Plain(text) | Kind::Text(text) | Kind::Tagged(text) => Some(text),
             Kind::List(_) | Kind::Map(_) => None,
         }
+    }
+
+    /// Whether this reader understands the value as true.
+    pub(crate) fn is_true(&self, reader: Reader) -> bool {
+        self.value(reader) == serde_json::Value::Bool(true)
     }
 
     /// The items of a list; of another value, none.
@@ -173,7 +132,8 @@ impl Node {
     pub(crate) fn value(&self, reader: Reader) -> serde_json::Value {
         match &self.kind {
             Kind::Plain(text) => reader.value(text),
-            Kind::Text(text) => text.as_str().into(),
+            Kind::Tagged(text) if reader == Reader::Envoy => reader.value(text),
+            Kind::Text(text) | Kind::Tagged(text) => text.as_str().into(),
             Kind::List(items) => items.iter().map(|item| item.value(reader)).collect(),
             Kind::Map(members) => {
                 let members = members.iter().map(|member| (member.name.clone(), member.value.value(reader)));
@@ -200,72 +160,60 @@ impl Node {
         span
     }
 
-    /// Reads the documents in a text of this file, such as a value of a ConfigMap. Their places are those in the file.
-    ///
-    /// # Errors
-    /// The text is not YAML.
-    pub(crate) fn read_inside(&self, file: &str) -> Result<Vec<Node>, Malformed> {
-        let text = self.text().unwrap_or_default();
-        let place = Inside::new(self, text, file);
-        let mut documents = read(text)
-            .map_err(|malformed| Malformed { position: place.of(malformed.position), ..malformed })?;
-        documents.iter_mut().for_each(|document| document.move_to(&place));
-        Ok(documents)
-    }
-
-    fn move_to(&mut self, place: &Inside) {
-        self.span = place.of(self.span.start)..place.of(self.span.end);
+    /// Changes each text and each name.
+    pub(crate) fn change_texts(&mut self, change: &dyn Fn(&str) -> String) {
         match &mut self.kind {
-            Kind::List(items) => items.iter_mut().for_each(|item| item.move_to(place)),
+            Kind::Plain(text) | Kind::Text(text) | Kind::Tagged(text) => *text = change(text),
+            Kind::List(items) => items.iter_mut().for_each(|item| item.change_texts(change)),
             Kind::Map(members) => {
                 for member in members {
-                    member.span = place.of(member.span.start)..place.of(member.span.end);
-                    member.value.move_to(place);
+                    member.name = change(&member.name);
+                    member.value.change_texts(change);
                 }
             }
-            Kind::Plain(_) | Kind::Text(_) => {}
         }
+    }
+
+    /// The value as this reader understands its names. Kubernetes also merges the maps of `<<` (`go-yaml`, `decode.go`).
+    pub(crate) fn read_by(mut self, reader: Reader) -> Self {
+        if reader == Reader::Json {
+            return self;
+        }
+        match self.kind {
+            Kind::List(items) => {
+                self.kind = Kind::List(items.into_iter().map(|item| item.read_by(reader)).collect());
+            }
+            Kind::Map(members) => {
+                let mut read = Vec::new();
+                let mut merged = Vec::new();
+                for mut member in members {
+                    member.name = member.name_for(reader);
+                    member.value = member.value.read_by(reader);
+                    if reader == Reader::Kubernetes && member.is_plain && member.name == "<<" {
+                        let maps = std::slice::from_ref(&member.value);
+                        let maps = if member.value.items().is_empty() { maps } else { member.value.items() };
+                        merged.extend(maps.iter().flat_map(Node::members).cloned());
+                    } else {
+                        read.push(member);
+                    }
+                }
+                let mut names: HashSet<String> = read.iter().map(|member| member.name.clone()).collect();
+                read.extend(merged.into_iter().filter(|member| names.insert(member.name.clone())));
+                self.kind = Kind::Map(read);
+            }
+            Kind::Plain(_) | Kind::Text(_) | Kind::Tagged(_) => {}
+        }
+        self
     }
 }
 
-/// Where the lines of a text are in the file around it.
-struct Inside {
-    /// For each line of the text, where it begins in the text and in the file.
-    lines: Vec<(usize, usize)>,
-    /// Where the text is in the file.
-    whole: Range<usize>,
-}
-
-impl Inside {
-    /// A text in a block has its lines in the file, each after the same indentation. Another text is one place.
-    fn new(node: &Node, text: &str, file: &str) -> Self {
-        let source = file.get(node.span.clone()).unwrap_or_default();
-        let mut lines = Vec::new();
-        let mut found = source.split_inclusive('\n').scan(node.span.start, |start, line| {
-            let place = *start;
-            *start = start.saturating_add(line.len());
-            Some((place, line))
-        });
-        if source.starts_with(['|', '>']) {
-            found.next();
-        }
-        let mut begin: usize = 0;
-        for line in text.split_inclusive('\n') {
-            let place = found.by_ref().find(|(_, source)| source.trim_end().ends_with(line.trim_end()));
-            let Some((place, source)) = place else {
-                return Self { lines: Vec::new(), whole: node.span.clone() };
-            };
-            let indentation = source.trim_end().len().saturating_sub(line.trim_end().len());
-            lines.push((begin, place.saturating_add(indentation)));
-            begin = begin.saturating_add(line.len());
-        }
-        Self { lines, whole: node.span.clone() }
-    }
-
-    fn of(&self, position: usize) -> usize {
-        match self.lines.iter().rev().find(|(begin, _)| *begin <= position) {
-            Some((begin, place)) => place.saturating_add(position.saturating_sub(*begin)).min(self.whole.end),
-            None => self.whole.start,
-        }
-    }
+/// `vmConfig` for `vm_config`.
+fn camel_case(name: &str) -> String {
+    let mut is_after = false;
+    let letters = name.chars().filter_map(|letter| {
+        let written = if is_after { letter.to_ascii_uppercase() } else { letter };
+        is_after = letter == '_';
+        (!is_after).then_some(written)
+    });
+    letters.collect()
 }

@@ -1,8 +1,8 @@
 //! The variables of the environment that Envoy gives to the module, for `publicKeyEnv`.
 
 use crate::cli::document::Node;
+use crate::cli::holder::Holder;
 use crate::cli::placeholder;
-use crate::cli::plugin::{Holder, Plugin};
 
 /// The value of a variable for the module.
 pub(crate) enum Variable {
@@ -14,13 +14,13 @@ pub(crate) enum Variable {
     IsElsewhere(String),
 }
 
-/// The value that a variable has for the module of this configuration.
-pub(crate) fn variable(plugin: &Plugin, name: &str) -> Variable {
+/// The value that a variable has for the module of a configuration with these settings. `wasm` says how the module runs.
+pub(crate) fn variable(holder: Holder, wasm: &Node, settings: &Node, name: &str) -> Variable {
     let elsewhere = || match std::env::var(name) {
         Ok(value) => Variable::Has(value),
-        Err(_) => Variable::IsElsewhere(placeholder::key(&algorithm(plugin, name)).to_owned()),
+        Err(_) => Variable::IsElsewhere(placeholder::key(&algorithm(settings, name)).to_owned()),
     };
-    match given(plugin, name) {
+    match given(holder, wasm, name) {
         Given::Value(value) => Variable::Has(value),
         Given::OfHost => elsewhere(),
         Given::Not => Variable::IsMissing,
@@ -34,38 +34,40 @@ enum Given {
     Not,
 }
 
-fn given(plugin: &Plugin, name: &str) -> Given {
+fn given(holder: Holder, wasm: &Node, name: &str) -> Given {
     let lists = |list: Option<&Node>| {
         list.map(Node::items).unwrap_or_default().iter().any(|item| item.text() == Some(name))
     };
-    let is_of_host = match plugin.holder {
+    let is_of_host = match holder {
         Holder::Nothing => true,
         Holder::Envoy => {
-            let variables = plugin.wasm.at(&["vm_config", "environment_variables"]);
-            if let Some(value) = variables.and_then(|variables| variables.text_at(&["key_values", name])) {
+            let variables = wasm.field_at(&["vm_config", "environment_variables"]);
+            if let Some(value) =
+                variables.and_then(|variables| variables.field("key_values")?.text_at(&[name]))
+            {
                 return Given::Value(value.to_owned());
             }
-            lists(variables.and_then(|variables| variables.get("host_env_keys")))
+            lists(variables.and_then(|variables| variables.field("host_env_keys")))
         }
         Holder::Istio => {
-            let variables = plugin.wasm.at(&["vmConfig", "env"]).map(Node::items).unwrap_or_default();
+            let variables = wasm.at(&["vmConfig", "env"]).map(Node::items).unwrap_or_default();
             let of_name = variables.iter().find(|variable| variable.text_at(&["name"]) == Some(name));
             if let Some(value) = of_name.and_then(|variable| variable.text_at(&["value"])) {
                 return Given::Value(value.to_owned());
             }
             of_name.and_then(|variable| variable.text_at(&["valueFrom"])) == Some("HOST")
         }
-        Holder::EnvoyGateway => lists(plugin.wasm.at(&["env", "hostKeys"])),
+        Holder::EnvoyGateway => lists(wasm.at(&["env", "hostKeys"])),
     };
     if is_of_host { Given::OfHost } else { Given::Not }
 }
 
 /// The algorithm of the first policy that takes its key from this variable.
-fn algorithm(plugin: &Plugin, name: &str) -> String {
-    let policies = plugin.settings.get("policies").map(Node::items).unwrap_or_default();
+fn algorithm(settings: &Node, name: &str) -> String {
+    let policies = settings.get("policies").map(Node::items).unwrap_or_default();
     let takes = |policy: &&Node| policy.text_at(&["publicKeyEnv"]) == Some(name);
     let own = policies.iter().find(takes).and_then(|policy| policy.get("algorithm"));
-    let written = own.or_else(|| plugin.settings.get("algorithm"));
+    let written = own.or_else(|| settings.get("algorithm"));
     let first = written.and_then(|written| written.items().first().or(Some(written)));
     first.and_then(Node::text).unwrap_or("RS256").to_owned()
 }

@@ -1,11 +1,12 @@
 //! A file of the operator: its text, and the configurations of the filter in it.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use crate::cli::document::Malformed;
 use crate::cli::failure::Failure;
-use crate::cli::plugin::{Document, Plugin, documents, find};
+use crate::cli::plugin::{Plugin, find};
+use crate::cli::resource::{Document, documents};
+use crate::cli::yaml::Malformed;
 
 /// A file of the operator.
 pub(crate) struct File {
@@ -32,8 +33,18 @@ impl File {
         } else {
             std::fs::read_to_string(path)
         };
-        let text = text.map_err(|error| Failure::at(&name, error))?;
+        let text = text.map_err(|error| match error.kind() {
+            ErrorKind::InvalidData => Failure::at(&name, "the file is not UTF-8; save it as UTF-8"),
+            _ => Failure::at(&name, error),
+        })?;
         let is_json = path.extension().is_some_and(|extension| extension == "json");
+        // Standard input has no name that would tell.
+        let is_json = is_json || path == Path::new("-") && text.trim_start().starts_with('{');
+        Ok(Self::of(name, text, is_json))
+    }
+
+    /// A file with this text.
+    pub(crate) fn of(name: String, text: String, is_json: bool) -> Self {
         let found = documents(&text, is_json).and_then(|documents| {
             let plugins =
                 documents.iter().map(|document| find(document, &text)).collect::<Result<Vec<_>, _>>()?;
@@ -43,7 +54,7 @@ impl File {
             Ok(found) => (found, None),
             Err(malformed) => ((Vec::new(), Vec::new()), Some(malformed)),
         };
-        Ok(Self { name, text, documents, plugins, malformed })
+        Self { name, text, documents, plugins, malformed }
     }
 
     /// Reads a file for one configuration: the only one in it, or the one of this number, counted from 1.

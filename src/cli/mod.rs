@@ -5,9 +5,10 @@
 //! | `arguments.rs` | the subcommands and their arguments |
 //! | `check` | the subcommand `check` |
 //! | `output.rs`, `failure.rs` | standard output; why a subcommand cannot do its work |
+//! | `yaml.rs`, `bounds.rs`, `inside.rs` | reads YAML; refuses what is too deep or too large; YAML in a text of YAML |
 //! | `document.rs`, `scalar.rs` | a file as a tree with the place of each value; what YAML makes of a text without quotes |
-//! | `file.rs`, `plugin.rs`, `load.rs` | a file of the operator; the configurations of the filter in it; one of them, loaded |
 //! | `explain/` | why a token proves nothing, and as whom Kinto will see a request |
+//! | `file.rs`, `resource.rs`, `plugin.rs`, `holder.rs` | a file of the operator; the documents in it, and in its ConfigMaps; finds the configurations of the filter in a file, and loads them |
 //! | `environment.rs`, `placeholder.rs`, `host.rs`, `protobuf.rs` | what Envoy gives to the module: variables, `verify_signature`, the settings |
 //! | `keygen.rs`, `token.rs` | new keys, and tokens to try out settings with |
 //! | `schema.rs` | the JSON Schema of the settings |
@@ -15,24 +16,28 @@
 //! | `migrate` | from an ini file with `kinto_jwt` to the settings of the filter |
 
 mod arguments;
+mod bounds;
 mod check;
 mod document;
 mod environment;
 mod explain;
 mod failure;
 mod file;
+mod holder;
 mod host;
+mod inside;
 mod keygen;
-mod load;
 mod migrate;
 mod output;
 mod placeholder;
 mod plugin;
 mod private_key;
 mod protobuf;
+mod resource;
 mod scalar;
 mod schema;
 mod token;
+mod yaml;
 
 use std::process::ExitCode;
 

@@ -1,27 +1,19 @@
-//! Finds the configurations of the filter in files of Envoy and of Kubernetes.
+//! Finds the configurations of the filter in files of Envoy and of Kubernetes, and loads them as the filter does.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use prost::Message;
 use serde_json::Value;
 
-use crate::cli::document::{Malformed, Node, read};
+use crate::cli::document::{Kind, Member, Node};
+use crate::cli::environment::{Variable, variable};
+use crate::cli::holder::Holder;
+use crate::cli::host;
 use crate::cli::protobuf;
+use crate::cli::resource::{Document, decoded};
 use crate::cli::scalar::Reader;
-use crate::config::settings::SETTINGS;
-
-/// What holds a configuration of the filter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Holder {
-    /// The extension `envoy.filters.http.wasm` in a configuration of Envoy.
-    Envoy,
-    /// A `WasmPlugin` or a `TrafficExtension` of Istio.
-    Istio,
-    /// An `EnvoyExtensionPolicy` of Envoy Gateway.
-    EnvoyGateway,
-    /// Nothing: a file with the settings alone.
-    Nothing,
-}
+use crate::cli::yaml::Malformed;
+use crate::config::parse::parse_with;
+use crate::config::settings::{ConfigError, SETTINGS};
+use crate::gate::config::Config;
 
 /// One configuration of the filter.
 #[derive(Clone, Debug)]
@@ -30,9 +22,11 @@ pub(crate) struct Plugin {
     /// The settings.
     pub(crate) settings: Node,
     /// What Envoy hands to the module.
-    pub(crate) bytes: Vec<u8>,
-    /// Who reads the file.
+    bytes: Vec<u8>,
+    /// Who reads the settings.
     pub(crate) reader: Reader,
+    /// Who reads the document around them.
+    pub(crate) document_reader: Reader,
     /// What says how the module runs: Envoy's `PluginConfig`, the members of the resource about the module, or the
     /// settings.
     pub(crate) wasm: Node,
@@ -40,44 +34,11 @@ pub(crate) struct Plugin {
     pub(crate) document: Node,
 }
 
-/// One document of a file, and who reads it.
-#[derive(Clone, Debug)]
-pub(crate) struct Document {
-    pub(crate) root: Node,
-    pub(crate) reader: Reader,
-}
-
-/// Reads the documents of a file, with those inside of a ConfigMap and of a List of Kubernetes.
-///
-/// # Errors
-/// The text is not YAML.
-pub(crate) fn documents(text: &str, is_json: bool) -> Result<Vec<Document>, Malformed> {
-    let mut documents = Vec::new();
-    for root in read(text)? {
-        let is_resource = root.get("apiVersion").is_some() && root.get("kind").is_some();
-        let reader = match (is_json, is_resource) {
-            (true, _) => Reader::Json,
-            (false, true) => Reader::Kubernetes,
-            (false, false) => Reader::Envoy,
-        };
-        match root.text_at(&["kind"]).filter(|_| is_resource) {
-            Some("ConfigMap") => {
-                for member in root.get("data").map(Node::members).unwrap_or_default() {
-                    // A file of another kind, such as kinto.ini, is not YAML, and not ours.
-                    let reader = if member.name.ends_with(".json") { Reader::Json } else { Reader::Envoy };
-                    let is_ours = [".yaml", ".yml", ".json"].iter().any(|end| member.name.ends_with(end));
-                    let inside = if is_ours { member.value.read_inside(text)? } else { Vec::new() };
-                    documents.extend(inside.into_iter().map(|root| Document { root, reader }));
-                }
-            }
-            Some("List") => {
-                let items = root.get("items").map(Node::items).unwrap_or_default();
-                documents.extend(items.iter().map(|root| Document { root: root.clone(), reader }));
-            }
-            _ => documents.push(Document { root, reader }),
-        }
-    }
-    Ok(documents)
+/// A configuration that the filter takes.
+pub(crate) struct Loaded {
+    pub(crate) config: Config,
+    /// Names of variables of the environment that have the key, and are not here. Another key stands in for it.
+    pub(crate) unknown_keys: Vec<String>,
 }
 
 /// The configurations of the filter in a document of a file with this text.
@@ -91,7 +52,15 @@ pub(crate) fn find(document: &Document, file: &str) -> Result<Vec<Plugin>, Malfo
         let settings = settings.unwrap_or(wasm).clone();
         let value = settings.value(*reader);
         let bytes = if wasm.span == settings.span { Vec::new() } else { value.to_string().into_bytes() };
-        Plugin { holder, settings, bytes, reader: *reader, wasm: wasm.clone(), document: root.clone() }
+        Plugin {
+            holder,
+            settings,
+            bytes,
+            reader: *reader,
+            document_reader: *reader,
+            wasm: wasm.clone(),
+            document: root.clone(),
+        }
     };
     let found = match root.text_at(&["kind"]) {
         Some("WasmPlugin") => {
@@ -111,6 +80,7 @@ pub(crate) fn find(document: &Document, file: &str) -> Result<Vec<Plugin>, Malfo
             settings: root.clone(),
             bytes: root.value(*reader).to_string().into_bytes(),
             reader: *reader,
+            document_reader: *reader,
             wasm: root.clone(),
             document: root.clone(),
         }],
@@ -130,7 +100,7 @@ fn wasm_extension(node: &Node) -> Option<&Node> {
         |name: &str| node.text_at(&[name]).is_some_and(|url| url.ends_with("filters.http.wasm.v3.Wasm"));
     if is_wasm("@type") {
         node.get("config")
-    } else if ["type_url", "typeUrl"].iter().any(|name| is_wasm(name)) {
+    } else if ["type_url", "typeUrl"].into_iter().any(is_wasm) {
         // A TypedStruct, as Istio's EnvoyFilter has it.
         node.at(&["value", "config"])
     } else {
@@ -138,41 +108,62 @@ fn wasm_extension(node: &Node) -> Option<&Node> {
     }
 }
 
+/// What the filter refuses, as it refuses what Envoy makes of a message of another type.
+const NO_SETTINGS: &[u8] = b"no settings";
+
 fn in_envoy(wasm: &Node, document: &Document, file: &str) -> Result<Plugin, Malformed> {
-    let configuration = wasm.get("configuration").unwrap_or(wasm);
-    let kind = configuration.text_at(&["@type"]).unwrap_or_default();
-    let value = configuration.get("value").unwrap_or(configuration);
-    let is_text = ["StringValue", "BytesValue"].iter().any(|name| kind.ends_with(name));
-    let (settings, bytes) = if is_text {
-        let text = value.text().unwrap_or_default();
-        let bytes = if kind.ends_with("BytesValue") {
-            STANDARD.decode(text.trim()).unwrap_or_default()
-        } else {
-            text.as_bytes().to_vec()
-        };
-        let inside = if kind.ends_with("StringValue") {
-            value.read_inside(file).unwrap_or_default()
-        } else {
-            Vec::new()
-        };
-        (inside.into_iter().next().unwrap_or_else(|| value.clone()), bytes)
-    } else {
-        let fields = protobuf::fields(&value.value(document.reader));
-        (value.clone(), fields.map(|fields| fields.encode_to_vec()).unwrap_or_default())
+    let configuration = wasm.get("configuration");
+    let kind = configuration.and_then(|node| node.text_at(&["@type"])).unwrap_or_default();
+    let value = configuration.and_then(|node| node.get("value"));
+    let json = |value: &Node| value.value(document.reader);
+    let (mut settings, mut reader) = (value.or(configuration).unwrap_or(wasm).clone(), document.reader);
+    let mut read_inside = |text: Node| {
+        // The module reads JSON. What is none is refused as a whole.
+        if let Some(inside) = text.read_inside(file, true).ok().and_then(|inside| inside.into_iter().next()) {
+            (settings, reader) = (inside, Reader::Json);
+        }
+    };
+    let bytes = match (value, kind.rsplit('.').next().unwrap_or_default()) {
+        (None, "Struct" | "StringValue" | "BytesValue" | "") => Vec::new(),
+        (Some(value), "StringValue") => match json(value) {
+            Value::Null => Vec::new(),
+            Value::String(text) => {
+                read_inside(value.clone());
+                text.into_bytes()
+            }
+            _ => NO_SETTINGS.to_vec(),
+        },
+        (Some(value), "BytesValue") => {
+            let bytes = decoded(value);
+            if let Some(text) = bytes.as_ref().and_then(|bytes| String::from_utf8(bytes.clone()).ok()) {
+                read_inside(Node { kind: Kind::Text(text), span: value.span.clone() });
+            }
+            bytes.unwrap_or_else(|| NO_SETTINGS.to_vec())
+        }
+        (Some(value), "Struct") => match json(value) {
+            Value::Null => Vec::new(),
+            value => {
+                protobuf::fields(&value).map_or_else(|| NO_SETTINGS.to_vec(), |fields| fields.encode_to_vec())
+            }
+        },
+        _ => NO_SETTINGS.to_vec(),
     };
     Ok(Plugin {
         holder: Holder::Envoy,
         settings,
         bytes,
-        reader: document.reader,
+        reader,
+        document_reader: document.reader,
         wasm: wasm.clone(),
         document: document.root.clone(),
     })
 }
 
-/// Whether the value has a member that is a setting of the filter.
+/// Whether at least half of the members are settings of the filter. Other software has some of the same names.
 fn is_settings(node: &Node) -> bool {
-    node.members().iter().any(|member| SETTINGS.iter().any(|(name, _)| *name == member.name))
+    let is_setting = |member: &&Member| SETTINGS.iter().any(|(name, _)| *name == member.name);
+    let settings = node.members().iter().filter(is_setting).count();
+    settings > 0 && settings.saturating_mul(2) >= node.members().len()
 }
 
 /// Whether the configuration is for this filter, and not for another module.
@@ -185,6 +176,25 @@ fn is_ours(plugin: &Plugin) -> bool {
 }
 
 impl Plugin {
+    /// Loads the configuration with the code of the filter. A key that is in the environment of Envoy and not here is
+    /// replaced by another one, so that all else is checked.
+    ///
+    /// # Errors
+    /// The filter refuses the configuration.
+    pub(crate) fn load(&self) -> Result<Loaded, ConfigError> {
+        let unknown_keys = std::cell::RefCell::new(Vec::new());
+        let value = |name: &str| match variable(self.holder, &self.wasm, &self.settings, name) {
+            Variable::Has(value) => Some(value),
+            Variable::IsMissing => None,
+            Variable::IsElsewhere(placeholder) => {
+                unknown_keys.borrow_mut().push(name.to_owned());
+                Some(placeholder)
+            }
+        };
+        let config = parse_with(&self.bytes, Some(host::verify_signature), &value)?;
+        Ok(Loaded { config, unknown_keys: unknown_keys.into_inner() })
+    }
+
     /// A setting as it was written, of a policy or of all of them. `policy` is the index in `policies`.
     pub(crate) fn setting(&self, policy: Option<usize>, name: &str) -> Option<&Node> {
         let own = policy.and_then(|index| self.settings.get("policies")?.items().get(index)?.get(name));

@@ -6,10 +6,14 @@
 mod check;
 mod example_files;
 mod explain;
+mod files;
+mod honest;
 mod keygen;
 mod pages;
 mod private_keys;
+mod readings;
 mod schema;
+mod secrets;
 mod token;
 mod transcripts;
 mod warnings;

@@ -2,8 +2,8 @@
 
 use crate::cli::check::finding::{Finding, Rule};
 use crate::cli::document::{Kind, Member, Node};
-use crate::cli::load::Loaded;
-use crate::cli::plugin::{Holder, Plugin};
+use crate::cli::holder::Holder;
+use crate::cli::plugin::{Loaded, Plugin};
 
 /// Bytes of a buffer for which Envoy's configuration has no limit (`per_connection_buffer_limit_bytes`).
 const DEFAULT_BUFFER: u64 = 1 << 20;
@@ -14,28 +14,17 @@ pub(crate) fn findings(plugin: &Plugin, loaded: &Loaded) -> Vec<Finding> {
         return Vec::new();
     }
     let mut found: Vec<Finding> = failure_policy(plugin).into_iter().collect();
+    found.extend(disabled(plugin));
     found.extend(small_buffer(plugin, loaded));
     found.extend(guessable_header(plugin, loaded));
     found
 }
 
-/// The member that makes the whole of one of these names: Envoy reads `failure_policy` and `failurePolicy` alike.
-fn member<'n>(node: &'n Node, name: &str) -> Option<&'n Member> {
-    let camel: String = name
-        .split('_')
-        .enumerate()
-        .map(|(number, word)| match word.chars().next().filter(|_| number > 0) {
-            Some(first) => first.to_ascii_uppercase().to_string() + word.get(1..).unwrap_or_default(),
-            None => word.to_owned(),
-        })
-        .collect();
-    node.member(name).or_else(|| node.member(&camel))
-}
-
 fn failure_policy(plugin: &Plugin) -> Option<Finding> {
-    let written = member(&plugin.wasm, "failure_policy");
+    let written = plugin.wasm.field_member("failure_policy");
     let policy = written.and_then(|member| member.value.text());
-    let open = member(&plugin.wasm, "fail_open").filter(|member| member.value.text() == Some("true"));
+    let open =
+        plugin.wasm.field_member("fail_open").filter(|member| member.value.is_true(plugin.document_reader));
     let is_open = policy == Some("FAIL_OPEN") || policy == Some("2");
     let span = open.or(written).map_or_else(|| start(&plugin.wasm), Member::place);
     if is_open || open.is_some() {
@@ -74,26 +63,57 @@ pub(crate) fn start(node: &Node) -> std::ops::Range<usize> {
     node.span.start..node.span.start.saturating_add(1).min(node.span.end)
 }
 
+/// The innermost map around the plugin that has one of these fields.
+fn around<'p>(plugin: &'p Plugin, fields: &[&str]) -> Option<&'p Node> {
+    let holds = |node: &&Node| {
+        node.span.start <= plugin.wasm.span.start
+            && plugin.wasm.span.end <= node.span.end
+            && fields.iter().any(|field| node.field(field).is_some())
+    };
+    plugin.document.all().into_iter().rfind(holds)
+}
+
 /// The listener in which the filter is.
 fn listener(plugin: &Plugin) -> Option<&Node> {
-    let listeners =
-        plugin.document.at(&["static_resources", "listeners"]).map(Node::items).unwrap_or_default();
-    listeners.iter().find(|listener| {
-        listener.span.start <= plugin.wasm.span.start && plugin.wasm.span.end <= listener.span.end
+    around(plugin, &["filter_chains", "default_filter_chain"])
+}
+
+/// A filter that is switched off, and that no route switches on.
+fn disabled(plugin: &Plugin) -> Option<Finding> {
+    let filter = around(plugin, &["typed_config"])?;
+    let off =
+        filter.field_member("disabled").filter(|member| member.value.is_true(plugin.document_reader))?;
+    let is_switched_on =
+        plugin.document.all().iter().any(|node| node.field("typed_per_filter_config").is_some());
+    (!is_switched_on).then(|| Finding {
+        rule: Rule::NeverRuns,
+        message: "the filter is switched off: Kinto believes the identity header of the client".to_owned(),
+        help: "leave disabled out".to_owned(),
+        span: off.place(),
     })
 }
 
 fn small_buffer(plugin: &Plugin, loaded: &Loaded) -> Option<Finding> {
     let listener = listener(plugin)?;
-    let number = |member: &Member| member.value.text().and_then(|text| text.parse::<u64>().ok());
-    let own = member(listener, "per_connection_buffer_limit_bytes");
-    // A limit of the hosts, which Envoy has since 1.37, counts in the place of the listener's.
-    let is_host = |node: &&Node| node.get("domains").is_some();
-    let hosts = listener.all().into_iter().filter(is_host);
-    let of_host = |host: &Node| member(host, "request_body_buffer_limit").and_then(number);
-    let limits: Vec<Option<u64>> = hosts.map(of_host).collect();
-    let of_listener = own.and_then(number).unwrap_or(DEFAULT_BUFFER);
-    let smallest = limits.iter().map(|limit| limit.unwrap_or(of_listener)).min().unwrap_or(of_listener);
+    let all = listener.all();
+    // The hosts may be elsewhere, and a filter may set another limit.
+    let is_unknown = ["rds", "scoped_routes", "max_request_bytes"];
+    if all.iter().any(|node| is_unknown.iter().any(|name| node.field(name).is_some())) {
+        return None;
+    }
+    let number = |node: &Node| node.text().and_then(|text| text.parse::<u64>().ok());
+    let limit = |node: &Node| node.field("request_body_buffer_limit").and_then(number);
+    let own = listener.field_member("per_connection_buffer_limit_bytes");
+    let of_listener = own.and_then(|member| number(&member.value)).unwrap_or(DEFAULT_BUFFER);
+    // A limit of a route, or else of its host, which Envoy has since 1.37, counts in the place of the listener's.
+    let mut limits = Vec::new();
+    for host in all.iter().filter(|node| node.get("domains").is_some()) {
+        let of_host = limit(host).unwrap_or(of_listener);
+        let routes = host.get("routes").map(Node::items).unwrap_or_default();
+        let to_kinto = routes.iter().filter(|route| route.get("route").is_some());
+        limits.extend(to_kinto.map(|route| limit(route).unwrap_or(of_host)));
+    }
+    let smallest = limits.into_iter().min().unwrap_or(of_listener);
     let needed = u64::try_from(loaded.config.batch.max_bytes).unwrap_or(u64::MAX);
     (smallest < needed).then(|| Finding {
         span: own.map_or_else(|| start(listener), Member::place),
@@ -118,11 +138,17 @@ fn guessable_header(plugin: &Plugin, loaded: &Loaded) -> Option<Finding> {
         return None;
     }
     let routes = listener(plugin)?.all();
-    let upstreams: Vec<&str> = routes.iter().filter_map(|node| node.text_at(&["route", "cluster"])).collect();
-    let clusters = plugin.document.at(&["static_resources", "clusters"]).map(Node::items).unwrap_or_default();
+    let one = routes.iter().filter_map(|node| node.text_at(&["route", "cluster"]));
+    let weighted =
+        routes.iter().filter_map(|node| node.at(&["route"])?.field("weighted_clusters")?.get("clusters"));
+    let weighted = weighted.flat_map(Node::items).filter_map(|cluster| cluster.text_at(&["name"]));
+    let upstreams: Vec<&str> = one.chain(weighted).collect();
+    let clusters =
+        plugin.document.field_at(&["static_resources", "clusters"]).map(Node::items).unwrap_or_default();
     let of_kinto =
         clusters.iter().filter(|cluster| upstreams.contains(&cluster.text_at(&["name"]).unwrap_or_default()));
-    let addresses = of_kinto.flat_map(Node::all).filter_map(|node| node.at(&["socket_address", "address"]));
+    let addresses =
+        of_kinto.flat_map(Node::all).filter_map(|node| node.field_at(&["socket_address", "address"]));
     let reachable = addresses.into_iter().find(|address| !is_loopback(address.text().unwrap_or_default()))?;
     let written = plugin.settings.member("userIdHeader");
     Some(Finding {
@@ -137,14 +163,17 @@ fn guessable_header(plugin: &Plugin, loaded: &Loaded) -> Option<Finding> {
     })
 }
 
-fn is_loopback(address: &str) -> bool {
+/// Whether only this machine reaches an address.
+pub(crate) fn is_loopback(address: &str) -> bool {
     address == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether the name has a part that nobody can guess: 16 or more letters and digits in a row, digits among them.
+/// Whether the name has parts that nobody can guess: with digits among their letters, and 16 characters or more in all,
+/// as a UUID has them.
 pub(crate) fn has_random_part(name: &str) -> bool {
-    let is_random = |part: &str| part.len() >= 16 && part.bytes().any(|byte| byte.is_ascii_digit());
-    name.split(|c: char| !c.is_ascii_alphanumeric()).any(is_random)
+    let is_random = |part: &&str| part.bytes().any(|byte| byte.is_ascii_digit());
+    let parts = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(is_random);
+    parts.map(str::len).sum::<usize>() >= 16
 }
 
 /// Whether a value is there and not `null`.

@@ -2,10 +2,13 @@
 
 use std::ops::Range;
 
+use crate::cli::check::envoy::is_loopback;
 use crate::cli::check::finding::{Finding, Rule};
 use crate::cli::document::Node;
-use crate::cli::load::Loaded;
-use crate::cli::plugin::{Document, Holder, Plugin};
+use crate::cli::holder::Holder;
+use crate::cli::plugin::{Loaded, Plugin};
+use crate::cli::resource::Document;
+use crate::cli::scalar::Reader;
 use crate::keys::remote::{RemoteJwks, Source};
 
 /// Everything that is to be said about the issuers of a configuration. `documents` are those of all files.
@@ -40,11 +43,15 @@ pub(crate) fn findings(plugin: &Plugin, loaded: &Loaded, documents: &[&Document]
 /// Rules of Istio for the host of an issuer. They may be in another file than the settings.
 pub(crate) fn of_rule(rule: &Node, hosts: &[String]) -> Option<Finding> {
     let host = rule.text_at(&["spec", "host"]).unwrap_or_default();
-    if !hosts.iter().any(|issuer| issuer == host) {
+    let is_of = |issuer: &String| match host.strip_prefix('*') {
+        Some(end) => end.starts_with('.') && issuer.ends_with(end),
+        None => issuer == host,
+    };
+    if rule.text_at(&["kind"]) != Some("DestinationRule") || !hosts.iter().any(is_of) {
         return None;
     }
     let tls = rule.all().into_iter().filter_map(|node| node.get("tls")).find_map(|tls| {
-        let skips = tls.text_at(&["insecureSkipVerify"]) == Some("true");
+        let skips = tls.get("insecureSkipVerify").is_some_and(|value| value.is_true(Reader::Kubernetes));
         let names_nobody = tls.get("sni").is_some() && tls.get("subjectAltNames").is_none();
         if skips {
             Some((tls, "no certificate is checked"))
@@ -69,7 +76,7 @@ pub(crate) fn hosts(loaded: &Loaded) -> Vec<String> {
     remotes
         .map(|remote| match remote.cluster.rsplit_once('|') {
             Some((_, host)) => host.to_owned(),
-            None => address(remote).1.split(':').next().unwrap_or_default().to_owned(),
+            None => host(remote).to_owned(),
         })
         .collect()
 }
@@ -95,23 +102,31 @@ fn address(remote: &RemoteJwks) -> (&str, &str) {
     (&address.scheme, &address.authority)
 }
 
+/// The host of what is fetched, an IPv6 address without its brackets.
+fn host(remote: &RemoteJwks) -> &str {
+    let authority = address(remote).1;
+    match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => authority.split(':').next().unwrap_or_default(),
+    }
+}
+
 fn is_https(remote: &RemoteJwks) -> bool {
     address(remote).0 == "https"
 }
 
 /// Whether the keys come over http from another machine. A mesh, whose clusters have names with `|`, has TLS of its own.
 fn is_unprotected(remote: &RemoteJwks) -> bool {
-    let host = address(remote).1.split(':').next().unwrap_or_default();
-    !is_https(remote) && !remote.cluster.contains('|') && !["localhost", "127.0.0.1"].contains(&host)
+    !is_https(remote) && !remote.cluster.contains('|') && !is_loopback(host(remote))
 }
 
 /// The cluster of this name in any of the documents: those of Envoy, a cluster alone, the patch of an EnvoyProxy.
 fn cluster<'d>(name: &str, documents: &[&'d Document]) -> Option<&'d Node> {
     let is_cluster = |node: &&Node| {
         node.text_at(&["name"]) == Some(name)
-            && ["load_assignment", "type", "cluster_type", "loadAssignment", "clusterType"]
+            && ["load_assignment", "type", "cluster_type", "eds_cluster_config"]
                 .iter()
-                .any(|member| node.get(member).is_some())
+                .any(|member| node.field(member).is_some())
     };
     documents.iter().flat_map(|document| document.root.all()).find(is_cluster)
 }
@@ -119,19 +134,28 @@ fn cluster<'d>(name: &str, documents: &[&'d Document]) -> Option<&'d Node> {
 /// What is missing in the TLS of a cluster.
 fn tls(cluster: &Node) -> Option<&'static str> {
     let all = cluster.all();
-    let has = |names: &[&str]| all.iter().any(|node| names.iter().any(|name| node.get(name).is_some()));
-    let is_true = |names: &[&str]| {
-        let value = |node: &&Node| names.iter().find_map(|name| node.text_at(&[name])) == Some("true");
-        all.iter().any(value)
-    };
-    if !has(&["transport_socket", "transportSocket"]) {
+    let has = |names: &[&str]| all.iter().any(|node| names.iter().any(|name| node.field(name).is_some()));
+    let is_true =
+        |name: &str| all.iter().filter_map(|node| node.field(name)).any(|value| value.is_true(Reader::Envoy));
+    let chains = all.iter().filter_map(|node| node.field("trust_chain_verification"));
+    let accepts_all = chains.into_iter().any(|value| value.text() == Some("ACCEPT_UNTRUSTED"));
+    // What checks names itself, is not in this file, or is the very certificate.
+    let is_enough = has(&[
+        "validation_context_sds_secret_config",
+        "custom_validator_config",
+        "verify_certificate_hash",
+        "verify_certificate_spki",
+    ]);
+    if !has(&["transport_socket", "transport_socket_matches"]) {
         Some("the address is https, and the cluster speaks without TLS")
-    } else if is_true(&["accept_untrusted", "acceptUntrusted"])
-        || !has(&["trusted_ca", "trustedCa", "validation_context_sds_secret_config", "system_root_certs"])
-    {
+    } else if accepts_all {
+        Some("the cluster checks no certificate: it has trust_chain_verification: ACCEPT_UNTRUSTED")
+    } else if is_enough {
+        None
+    } else if !has(&["trusted_ca", "system_root_certs", "ca_certificate_provider_instance"]) {
         Some("the cluster checks no certificate: it has no trusted_ca")
-    } else if !is_true(&["auto_sni_san_validation", "autoSniSanValidation"])
-        && !has(&["match_typed_subject_alt_names", "matchTypedSubjectAltNames", "match_subject_alt_names"])
+    } else if !is_true("auto_sni_san_validation")
+        && !has(&["match_typed_subject_alt_names", "match_subject_alt_names"])
     {
         Some("the cluster checks no name: a certificate for any name would do")
     } else {
@@ -146,8 +170,8 @@ fn unknown_cluster(plugin: &Plugin, name: &str, span: Range<usize>) -> Option<Fi
     match plugin.holder {
         Holder::Nothing => None,
         Holder::Envoy => {
-            let has_own = plugin.document.at(&["static_resources", "clusters"]).is_some();
-            let is_told = plugin.document.at(&["dynamic_resources", "cds_config"]).is_some();
+            let has_own = plugin.document.field_at(&["static_resources", "clusters"]).is_some();
+            let is_told = plugin.document.field_at(&["dynamic_resources", "cds_config"]).is_some();
             if !has_own || is_told {
                 return None;
             }

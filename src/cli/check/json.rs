@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::cli::check::Report;
@@ -59,6 +60,14 @@ pub(crate) fn report(reports: &[Report]) -> Value {
     json!({"findings": findings, "taken": taken})
 }
 
+/// A path as a relative reference (RFC 3986), with the characters escaped that may not be in one.
+fn uri(path: &str) -> String {
+    utf8_percent_encode(path, ESCAPED).to_string()
+}
+
+/// What may not be in a path of a URI, and a colon, which would end a scheme.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_').remove(b'~');
+
 /// The findings as SARIF (<https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>).
 pub(crate) fn sarif(reports: &[Report]) -> Value {
     let rules: Vec<Value> = Rule::ALL
@@ -78,7 +87,7 @@ pub(crate) fn sarif(reports: &[Report]) -> Value {
                 "level": level,
                 "message": {"text": format!("{}; {}", finding.message, finding.help)},
                 "locations": [{"physicalLocation": {
-                    "artifactLocation": {"uri": report.file.name},
+                    "artifactLocation": {"uri": uri(&report.file.name)},
                     "region": {
                         "startLine": start.0, "startColumn": start.1, "endLine": end.0, "endColumn": end.1,
                     },

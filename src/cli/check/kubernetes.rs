@@ -3,8 +3,9 @@
 use crate::cli::check::envoy::{fail_open, is_there, no_reload, start, too_small};
 use crate::cli::check::finding::{Finding, Rule};
 use crate::cli::document::{Member, Node};
-use crate::cli::load::Loaded;
-use crate::cli::plugin::{Document, Holder, Plugin};
+use crate::cli::holder::Holder;
+use crate::cli::plugin::{Loaded, Plugin};
+use crate::cli::resource::Document;
 
 /// Everything that is to be said about the resource with the settings.
 pub(crate) fn findings(plugin: &Plugin) -> Vec<Finding> {
@@ -15,20 +16,23 @@ pub(crate) fn findings(plugin: &Plugin) -> Vec<Finding> {
     }
 }
 
-/// What another resource does to the filter. `fetches` is whether a configuration has `remoteJwks`.
-pub(crate) fn of_other(resource: &Node, fetches: bool) -> Option<Finding> {
+/// What another resource does to the filter. `issuers` are the hosts of `remoteJwks`.
+pub(crate) fn of_other(resource: &Node, issuers: &[String]) -> Option<Finding> {
     let spec = resource.get("spec")?;
     match resource.text_at(&["kind"]) {
-        Some("Sidecar") if fetches && spec.get("egress").is_some() => Some(finding(
-            Rule::NoEgress,
-            spec.member("egress"),
-            spec,
-            "the proxy of the pod knows only the clusters of egress, and the issuer's is not there unless it is listed",
-            "leave egress out, or list the host of the issuer, and check its cluster in /clusters of the proxy",
-        )),
+        Some("Sidecar") if spec.get("egress").is_some() && !issuers.iter().all(|host| lists(spec, host)) => {
+            Some(finding(
+                Rule::NoEgress,
+                spec.member("egress"),
+                spec,
+                "the proxy of the pod knows only the clusters of egress, and the issuer's is not there unless it is listed",
+                "leave egress out, or list the host of the issuer, and check its cluster in /clusters of the proxy",
+            ))
+        }
         Some("EnvoyProxy") => {
             let bootstrap = spec.get("bootstrap")?;
-            (bootstrap.text_at(&["type"]) != Some("JSONPatch")).then(|| {
+            let kind = bootstrap.text_at(&["type"]);
+            (kind.is_none() || kind == Some("Replace")).then(|| {
                 finding(
                     Rule::ReplacesBootstrap,
                     bootstrap.member("type"),
@@ -42,22 +46,36 @@ pub(crate) fn of_other(resource: &Node, fetches: bool) -> Option<Finding> {
     }
 }
 
+/// Whether the egress of a Sidecar lists the host, or all hosts of all namespaces.
+fn lists(spec: &Node, host: &str) -> bool {
+    let egress = spec.get("egress").map(Node::items).unwrap_or_default();
+    let hosts = egress.iter().filter_map(|listener| listener.get("hosts")).flat_map(Node::items);
+    hosts.filter_map(|listed| listed.text()?.split_once('/')).any(|(namespace, listed)| {
+        listed == host
+            || namespace == "*" && listed == "*"
+            || listed.strip_prefix('*').is_some_and(|end| end.starts_with('.') && host.ends_with(end))
+    })
+}
+
 /// Whether the buffer of a Gateway is too small. `others` are the documents of all files.
 pub(crate) fn gateway_buffer(plugin: &Plugin, loaded: &Loaded, others: &[&Document]) -> Option<Finding> {
     if plugin.holder != Holder::EnvoyGateway {
         return None;
     }
-    let of_kind = |kind: &str| {
-        others.iter().map(|document| &document.root).find(|root| root.text_at(&["kind"]) == Some(kind))
+    let of_kind = |kind: &'static str| {
+        let roots = others.iter().map(|document| &document.root);
+        roots.filter(move |root| root.text_at(&["kind"]) == Some(kind))
     };
-    let policy = of_kind("ClientTrafficPolicy");
-    let written = policy.and_then(|policy| policy.text_at(&["spec", "connection", "bufferLimit"]));
-    // Alone, the policy of the filter does not tell which buffer its Gateway has.
-    if policy.is_none() && of_kind("Gateway").is_none() {
-        return None;
-    }
+    let limit =
+        |policy: &Node| policy.text_at(&["spec", "connection", "bufferLimit"]).map_or(Some(32_768), quantity);
+    // Which of several policies is for the Gateway of the filter is not looked at.
+    let limits = of_kind("ClientTrafficPolicy").map(limit).collect::<Option<Vec<u64>>>()?;
+    let bytes = match limits.into_iter().max() {
+        Some(largest) => largest,
+        // Alone, the policy of the filter does not tell which buffer its Gateway has.
+        None => of_kind("Gateway").next().map(|_| 32_768)?,
+    };
     let needed = u64::try_from(loaded.config.batch.max_bytes).unwrap_or(u64::MAX);
-    let bytes = written.map_or(Some(32_768), quantity)?;
     (bytes < needed).then(|| Finding {
         span: start(&plugin.document),
         ..too_small(bytes, needed, "add a ClientTrafficPolicy with connection: { bufferLimit: 2Mi }")
@@ -104,8 +122,8 @@ fn istio(plugin: &Plugin) -> Vec<Finding> {
         .map(|entry| entry.text_at(&["mode"]))
         .collect();
     let is_for_gateways = selects_gateways(spec);
-    let is_for_pods =
-        !is_for_gateways && (is_there(spec.get("selector")) || is_there(spec.get("targetRefs")));
+    let has_targets = is_there(spec.get("targetRefs"));
+    let is_for_pods = !is_for_gateways && !has_targets && is_there(spec.get("selector"));
     if is_for_pods && (modes.is_empty() || modes.iter().any(|mode| *mode != Some("SERVER"))) {
         found.push(finding(
             Rule::RunsOnOutbound,
@@ -124,7 +142,7 @@ fn istio(plugin: &Plugin) -> Vec<Finding> {
             "leave match out at a gateway",
         ));
     }
-    if !is_for_pods && !is_for_gateways {
+    if !is_for_pods && !is_for_gateways && !has_targets {
         found.push(finding(
             Rule::NoTarget,
             None,
@@ -154,8 +172,7 @@ fn selects_gateways(spec: &Node) -> bool {
         targets.iter().any(|target| kinds.contains(&target.text_at(&["kind"]).unwrap_or_default()));
     let labels = spec.at(&["selector", "matchLabels"]).map(Node::members).unwrap_or_default();
     let is_label_of_gateway = |label: &Member| {
-        label.name.ends_with("/gateway-name")
-            || (label.name == "istio" && label.value.text().is_some_and(|value| value.contains("gateway")))
+        label.name.contains("gateway") || label.value.text().is_some_and(|value| value.contains("gateway"))
     };
     targets_gateway || labels.iter().any(is_label_of_gateway)
 }
@@ -163,12 +180,14 @@ fn selects_gateways(spec: &Node) -> bool {
 fn envoy_gateway(plugin: &Plugin) -> Vec<Finding> {
     let spec = plugin.document.get("spec").unwrap_or(&plugin.document);
     let mut found = Vec::new();
-    if let Some(open) = plugin.wasm.member("failOpen").filter(|member| member.value.text() == Some("true")) {
+    if let Some(open) =
+        plugin.wasm.member("failOpen").filter(|member| member.value.is_true(plugin.document_reader))
+    {
         found.push(fail_open(open.place()));
     }
     let one = spec.get("targetRef").into_iter();
-    let targets: Vec<&Node> =
-        spec.get("targetRefs").map(Node::items).unwrap_or_default().iter().chain(one).collect();
+    let several = ["targetRefs", "targetSelectors"].into_iter().filter_map(|name| spec.get(name));
+    let targets: Vec<&Node> = several.flat_map(Node::items).chain(one).collect();
     let is_gateway =
         |target: &&Node| target.text_at(&["kind"]) == Some("Gateway") && !is_there(target.get("sectionName"));
     if targets.is_empty() || !targets.iter().all(is_gateway) {

@@ -1,7 +1,9 @@
 //! The text of a file without what may be a secret, to be shown beside a finding.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
+use crate::cli::check::envoy::has_random_part;
 use crate::cli::document::{Kind, Member, Node};
 use crate::cli::file::File;
 use crate::cli::plugin::Plugin;
@@ -10,63 +12,158 @@ use crate::config::settings::SETTINGS;
 /// Members of a key of `jwks` that are public (RFC 7517, RFC 7518 section 6).
 const PUBLIC_MEMBERS: [&str; 11] = ["kty", "kid", "alg", "use", "key_ops", "crv", "x", "y", "n", "e", "x5c"];
 
-/// The text of a file, of the same length, in which what may be a secret is a row of asterisks. Of the settings, only the
-/// values are left that are known not to be secret; so are the values of variables that the file gives to the module.
+/// Parts of the names of fields of Envoy and of Kubernetes that may hold secrets.
+const SECRET_NAMES: [&str; 7] = ["secret", "password", "token", "private", "credential", "inline", "api_key"];
+
+/// A secret of fewer characters is hidden only at its own place: elsewhere, it may be a usual word.
+const SHORTEST: usize = 6;
+
+/// The text of a file, of the same length, in which what may be a secret is a row of asterisks. Of the settings, only what
+/// is known not to be secret is left: comments are not.
 pub(crate) fn masked(file: &File) -> String {
-    let mut secrets = Vec::new();
+    let mut mask =
+        Mask { text: &file.text, is_hidden: vec![true; file.text.len()], secrets: BTreeSet::new() };
+    for document in &file.documents {
+        mask.set(&document.root.span, false);
+    }
+    let members = file.documents.iter().flat_map(|document| document.root.all()).flat_map(Node::members);
+    for member in members {
+        let name = member.name.to_ascii_lowercase();
+        if SECRET_NAMES.iter().any(|part| name.contains(part)) {
+            mask.set(&member.value.span, true);
+        }
+    }
     for plugin in &file.plugins {
-        collect_secrets(plugin, &mut secrets);
+        mask.set(&plugin.settings.span, true);
+        mask.show_settings(&plugin.settings);
     }
-    let names = file.plugins.iter().filter_map(|plugin| plugin.settings.text_at(&["userIdHeader"]));
-    for name in names.filter(|name| *name != "userId" && !name.is_empty()) {
-        secrets.extend(wherever(name, &file.text));
+    // What hides goes last: in a text in quotes, all values are at one place.
+    for plugin in &file.plugins {
+        mask.hide_settings(&plugin.settings);
+        mask.hide_variables(plugin);
     }
-    let is_secret = |place: usize| secrets.iter().any(|secret: &Range<usize>| secret.contains(&place));
-    let masked = file.text.char_indices().map(|(place, character)| {
-        let is_shown = character.is_whitespace() || !is_secret(place);
-        if is_shown { character.to_string() } else { "*".repeat(character.len_utf8()) }
+    mask.hide_everywhere();
+    let characters = file.text.char_indices().map(|(place, character)| {
+        let is_hidden = mask.is_hidden.get(place).copied().unwrap_or(true);
+        let is_shown = !is_hidden || !character.is_alphanumeric() && character.is_ascii();
+        if is_shown || character.is_whitespace() {
+            character.to_string()
+        } else {
+            "*".repeat(character.len_utf8())
+        }
     });
-    masked.collect()
+    characters.collect()
 }
 
-fn collect_secrets(plugin: &Plugin, secrets: &mut Vec<Range<usize>>) {
-    in_settings(&plugin.settings, secrets);
-    let variables = [
-        plugin.wasm.at(&["vm_config", "environment_variables", "key_values"]),
-        plugin.wasm.at(&["vmConfig", "env"]),
-    ];
-    for variables in variables.into_iter().flatten() {
-        let values = variables.members().iter().map(|member| &member.value);
-        let of_list = variables.items().iter().filter_map(|variable| variable.get("value"));
-        secrets.extend(values.chain(of_list).map(|value| value.span.clone()));
+struct Mask<'t> {
+    text: &'t str,
+    /// For each byte of the text.
+    is_hidden: Vec<bool>,
+    /// Secrets as they were read.
+    secrets: BTreeSet<String>,
+}
+
+impl Mask<'_> {
+    fn set(&mut self, span: &Range<usize>, is_hidden: bool) {
+        self.is_hidden.get_mut(span.clone()).into_iter().flatten().for_each(|byte| *byte = is_hidden);
     }
-}
 
-/// Where this name is in the text, in whatever letter case: other settings may name the same header.
-fn wherever(name: &str, text: &str) -> Vec<Range<usize>> {
-    // The lower case of ASCII has the same length.
-    let (name, text) = (name.to_ascii_lowercase(), text.to_ascii_lowercase());
-    text.match_indices(&name).map(|(start, found)| start..start.saturating_add(found.len())).collect()
-}
-
-/// Of the settings, or of a policy.
-fn in_settings(settings: &Node, secrets: &mut Vec<Range<usize>>) {
-    let Kind::Map(members) = &settings.kind else {
-        // It is not understood.
-        secrets.push(settings.span.clone());
-        return;
-    };
-    for Member { name, value, .. } in members {
-        match (name.as_str(), &value.kind) {
-            ("policies", Kind::List(policies)) => {
-                policies.iter().for_each(|policy| in_settings(policy, secrets))
+    /// Shows the names, and the values that are settings.
+    fn show_settings(&mut self, settings: &Node) {
+        for member in settings.members() {
+            self.set(&member.span, false);
+            match (member.name.as_str(), &member.value.kind) {
+                ("policies", Kind::List(policies)) => {
+                    policies.iter().for_each(|policy| self.show_settings(policy));
+                }
+                _ => self.show(&member.value),
             }
-            ("jwks", Kind::Map(members)) => in_jwks(members, secrets),
-            ("public_key", _) if is_public_pem(value) => {}
-            ("userIdHeader", _) if value.text() == Some("userId") => {}
-            ("policies" | "jwks" | "public_key" | "userIdHeader", _) => secrets.push(value.span.clone()),
-            (name, _) if is_setting(name) => {}
-            _ => secrets.push(value.span.clone()),
+        }
+    }
+
+    fn show(&mut self, node: &Node) {
+        if node.text().is_some() {
+            self.set(&node.span, false);
+        }
+        node.items().iter().for_each(|item| self.show(item));
+        for member in node.members() {
+            self.set(&member.span, false);
+            self.show(&member.value);
+        }
+    }
+
+    fn hide(&mut self, node: &Node) {
+        for node in node.all() {
+            self.set(&node.span, true);
+            self.secrets.extend(node.text().map(str::to_owned));
+            node.members().iter().for_each(|member| self.set(&member.span, true));
+        }
+    }
+
+    /// Hides the values of the settings, or of a policy, that are not known to be public.
+    fn hide_settings(&mut self, settings: &Node) {
+        for Member { name, value, .. } in settings.members() {
+            match (name.as_str(), &value.kind) {
+                ("policies", Kind::List(policies)) => policies.iter().for_each(|policy| match policy.kind {
+                    Kind::Map(_) => self.hide_settings(policy),
+                    _ => self.hide(policy),
+                }),
+                ("jwks", Kind::Map(members)) => self.hide_jwks(members),
+                ("public_key", _) if is_public_pem(value) => {}
+                ("userIdHeader", _) if value.text() == Some("userId") => {}
+                ("claimsToHeaders", Kind::Map(headers)) => {
+                    let random = headers.iter().filter(|header| has_random_part(&header.name));
+                    self.secrets.extend(random.map(|header| header.name.clone()));
+                }
+                ("policies" | "jwks" | "public_key" | "userIdHeader", _) => self.hide(value),
+                (name, _) if is_setting(name) => {}
+                _ => self.hide(value),
+            }
+        }
+    }
+
+    fn hide_jwks(&mut self, set: &[Member]) {
+        for Member { name, value, .. } in set {
+            let keys = if name == "keys" { value.items() } else { &[] };
+            if keys.is_empty() {
+                self.hide(value);
+            }
+            for key in keys {
+                if key.members().is_empty() {
+                    self.hide(key);
+                }
+                let members = key.members().iter();
+                let hidden = members.filter(|member| !PUBLIC_MEMBERS.contains(&member.name.as_str()));
+                hidden.for_each(|member| self.hide(&member.value));
+            }
+        }
+    }
+
+    /// Hides the values of variables that the file gives to the module.
+    fn hide_variables(&mut self, plugin: &Plugin) {
+        let variables = [
+            plugin.wasm.field_at(&["vm_config", "environment_variables", "key_values"]),
+            plugin.wasm.at(&["vmConfig", "env"]),
+        ];
+        for variables in variables.into_iter().flatten() {
+            variables.members().iter().for_each(|member| self.hide(&member.value));
+            variables.items().iter().filter_map(|item| item.get("value")).for_each(|value| self.hide(value));
+        }
+    }
+
+    /// Hides each secret wherever it is in the text, in whatever letter case: another setting may name the same header, and
+    /// an alias leads to another place.
+    fn hide_everywhere(&mut self) {
+        // The lower case of ASCII has the same length.
+        let text = self.text.to_ascii_lowercase();
+        let secrets = std::mem::take(&mut self.secrets);
+        for secret in secrets.iter().flat_map(|secret| secret.lines()).map(str::trim) {
+            let secret = secret.to_ascii_lowercase();
+            if secret.len() >= SHORTEST {
+                for (start, found) in text.match_indices(&secret) {
+                    self.set(&(start..start.saturating_add(found.len())), true);
+                }
+            }
         }
     }
 }
@@ -78,21 +175,4 @@ fn is_setting(name: &str) -> bool {
 fn is_public_pem(value: &Node) -> bool {
     let text = value.text().unwrap_or_default();
     text.contains("-----BEGIN") && !text.contains("PRIVATE")
-}
-
-fn in_jwks(set: &[Member], secrets: &mut Vec<Range<usize>>) {
-    for Member { name, value, .. } in set {
-        let keys = if name == "keys" { value.items() } else { &[] };
-        if keys.is_empty() {
-            secrets.push(value.span.clone());
-        }
-        for key in keys {
-            let members = key.members();
-            if members.is_empty() {
-                secrets.push(key.span.clone());
-            }
-            let hidden = members.iter().filter(|member| !PUBLIC_MEMBERS.contains(&member.name.as_str()));
-            secrets.extend(hidden.map(|member| member.value.span.clone()));
-        }
-    }
 }

@@ -7,10 +7,13 @@
 //! | `envoy.rs`, `kubernetes.rs`, `issuer.rs` | rules about what is around them: Envoy, the resources of Kubernetes, the issuers |
 //! | `words.rs` | what the settings do, in words |
 //! | `mask.rs` | the text of a file without secrets |
+//! | `hostile.rs` | tests with files that are broken in thousands of ways |
 //! | `text.rs`, `json.rs` | the report for people; for programs |
 
 mod envoy;
 mod finding;
+#[cfg(test)]
+mod hostile;
 mod issuer;
 mod json;
 mod kubernetes;
@@ -28,8 +31,8 @@ use crate::cli::check::finding::{Finding, Rule, Severity};
 use crate::cli::check::words::{Lines, describe};
 use crate::cli::failure::Failure;
 use crate::cli::file::{File, no_configuration};
-use crate::cli::load::{Loaded, load};
-use crate::cli::plugin::{Document, Plugin};
+use crate::cli::plugin::{Loaded, Plugin};
+use crate::cli::resource::Document;
 
 /// The arguments of `check`.
 #[derive(Debug, Args)]
@@ -104,22 +107,33 @@ fn files_below(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let failure = |error| Failure::at(&path.display().to_string(), error);
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(failure)? {
-        let below = entry.map_err(failure)?.path();
-        let is_ours =
-            below.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|ours| end == *ours));
-        if below.is_dir() || is_ours {
-            found.extend(files_below(&below)?);
-        }
-    }
+    add_files_below(path, &mut found).map_err(|error| Failure::at(&path.display().to_string(), error))?;
     found.sort();
     Ok(found)
 }
 
+/// A link to a folder is not followed, because it may lead into a circle; nor is what is hidden looked at.
+fn add_files_below(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        let is_ours =
+            path.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|ours| end == *ours));
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        } else if entry.file_type()?.is_dir() {
+            add_files_below(&path, found)?;
+        } else if is_ours && path.is_file() {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
 fn check(files: Vec<File>) -> Vec<Report> {
-    let loaded: Vec<Vec<_>> = files.iter().map(|file| file.plugins.iter().map(load).collect()).collect();
+    let loaded: Vec<Vec<_>> =
+        files.iter().map(|file| file.plugins.iter().map(Plugin::load).collect()).collect();
     let documents: Vec<&Document> = files.iter().flat_map(|file| &file.documents).collect();
     let taken = loaded.iter().flatten().filter_map(|loaded| loaded.as_ref().ok());
     let hosts: Vec<String> = taken.flat_map(issuer::hosts).collect();
@@ -142,7 +156,7 @@ fn check(files: Vec<File>) -> Vec<Report> {
             }
         }
         for document in &file.documents {
-            findings.extend(kubernetes::of_other(&document.root, !hosts.is_empty()));
+            findings.extend(kubernetes::of_other(&document.root, &hosts));
             findings.extend(issuer::of_rule(&document.root, &hosts));
         }
         findings.sort_by_key(|finding| (finding.rule.severity(), finding.span.start));
@@ -152,11 +166,19 @@ fn check(files: Vec<File>) -> Vec<Report> {
 }
 
 fn not_yaml(file: &File) -> Vec<Finding> {
-    let malformed = file.malformed.iter().map(|malformed| Finding {
-        rule: Rule::NotYaml,
-        message: format!("the file is not YAML: {}", malformed.fault),
-        help: "correct the line; an indentation or a quote may be wrong in the lines before it".to_owned(),
-        span: malformed.position..malformed.position,
+    let malformed = file.malformed.iter().map(|malformed| {
+        let is_template = file.text.contains("{{");
+        let help = if is_template {
+            "a file with {{ .. }} is a template; check what it becomes: helm template CHART | kinto-jwt check -"
+        } else {
+            "correct the line; an indentation or a quote may be wrong in the lines before it"
+        };
+        Finding {
+            rule: Rule::NotYaml,
+            message: format!("the file is not YAML: {}", malformed.fault),
+            help: help.to_owned(),
+            span: malformed.position..malformed.position,
+        }
     });
     malformed.collect()
 }

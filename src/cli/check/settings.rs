@@ -2,8 +2,7 @@
 
 use crate::cli::check::finding::{Finding, Rule};
 use crate::cli::document::{Kind, Member, Node};
-use crate::cli::load::Loaded;
-use crate::cli::plugin::Plugin;
+use crate::cli::plugin::{Loaded, Plugin};
 use crate::cli::scalar::{Reader, core_value, is_ambiguous};
 use crate::gate::on_failure::Action;
 use crate::gate::policy::{Policy, Verification};

@@ -17,6 +17,11 @@ use crate::cli::output::write;
 /// # Errors
 /// It cannot be written.
 pub(crate) fn print(reports: &[Report], is_quiet: bool) -> Result<ExitCode, Failure> {
+    write(render(reports, is_quiet).as_bytes())
+}
+
+/// The report, with colours.
+pub(crate) fn render(reports: &[Report], is_quiet: bool) -> String {
     let mut text = String::new();
     for report in reports {
         let shown = masked(&report.file);
@@ -37,7 +42,7 @@ pub(crate) fn print(reports: &[Report], is_quiet: bool) -> Result<ExitCode, Fail
     }
     let text = text.trim_end_matches('\n');
     let end = if text.is_empty() { "" } else { "\n" };
-    write(format!("{text}{end}").as_bytes())
+    format!("{text}{end}")
 }
 
 fn groups<'r>(report: &'r Report, finding: &'r Finding, shown: &'r str) -> Vec<Group<'r>> {

@@ -1,5 +1,6 @@
 //! What a configuration does, in words.
 
+use crate::cli::check::envoy::has_random_part;
 use crate::gate::config::Config;
 use crate::gate::on_failure::Action;
 use crate::gate::policy::{Policy, Verification};
@@ -35,7 +36,9 @@ pub(crate) fn describe(config: &Config) -> Lines {
     // The name of the header may be a secret.
     say("Kinto gets", format!("the user id in the header of userIdHeader; {forwarded}"));
     if !config.claim_headers.is_empty() {
-        let names: Vec<&str> = config.claim_headers.iter().map(|header| header.name()).collect();
+        let shown =
+            |name: &'_ str| if has_random_part(name) { "a random name".to_owned() } else { name.to_owned() };
+        let names: Vec<String> = config.claim_headers.iter().map(|header| shown(header.name())).collect();
         say("claim headers", names.join(", "));
     }
     say(

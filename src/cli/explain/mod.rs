@@ -43,7 +43,6 @@ use crate::cli::explain::step::{STEPS, Step};
 use crate::cli::explain::words::{REJECTIONS, Words, words};
 use crate::cli::failure::Failure;
 use crate::cli::file::File;
-use crate::cli::load::load;
 use crate::cli::output::write;
 use crate::gate::choose::Chosen;
 use crate::gate::config::Config;
@@ -180,7 +179,7 @@ fn report(arguments: &Explain) -> Result<Report, Failure> {
 /// The gate of a configuration in a file, and words on where it is.
 fn gate(path: &Path, number: Option<usize>) -> Result<(Gate, String), Failure> {
     let (file, plugin) = File::read_one(path, number)?;
-    let loaded = load(&plugin).map_err(|error| {
+    let loaded = plugin.load().map_err(|error| {
         Failure::at(
             &file.name,
             format!("the filter refuses this configuration: {error} (kinto-jwt check shows the place)"),
