@@ -286,3 +286,12 @@ fn the_examples_break_no_rule() {
     let done = kinto_jwt(&folder, &["check", "--strict", "--quiet", "."]);
     assert_eq!((done.code, done.out.as_str(), done.err.as_str()), (0, "", ""));
 }
+
+#[test]
+fn what_is_around_a_fault_is_shown_beside_it() {
+    let refused = |line: &str| broken(&[("a.yaml", settings(line))]);
+    assert_eq!(refused("audience: 010\n"), ["refused", "ambiguous-scalar"]);
+    assert_eq!(refused("userIdCharset: no\n"), ["refused", "ambiguous-scalar"]);
+    let open = example("envoy.yaml").replace("FAIL_RELOAD", "FAIL_OPEN").replace("RS256", "RS999");
+    assert_eq!(broken(&[("a.yaml", open)]), ["refused", "fail-open"]);
+}

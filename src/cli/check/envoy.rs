@@ -8,16 +8,18 @@ use crate::cli::plugin::{Loaded, Plugin};
 /// Bytes of a buffer for which Envoy's configuration has no limit (`per_connection_buffer_limit_bytes`).
 const DEFAULT_BUFFER: u64 = 1 << 20;
 
-/// Everything that is to be said about the configuration around the settings.
+/// What is to be said about the configuration around the settings, whatever they are.
+pub(crate) fn in_any_case(plugin: &Plugin) -> Vec<Finding> {
+    let is_ours = plugin.holder == Holder::Envoy;
+    let found = [failure_policy(plugin), disabled(plugin)].into_iter().flatten();
+    found.filter(|_| is_ours).collect()
+}
+
+/// What is to be said about the configuration around settings that the filter takes.
 pub(crate) fn findings(plugin: &Plugin, loaded: &Loaded) -> Vec<Finding> {
-    if plugin.holder != Holder::Envoy {
-        return Vec::new();
-    }
-    let mut found: Vec<Finding> = failure_policy(plugin).into_iter().collect();
-    found.extend(disabled(plugin));
-    found.extend(small_buffer(plugin, loaded));
-    found.extend(guessable_header(plugin, loaded));
-    found
+    let is_ours = plugin.holder == Holder::Envoy;
+    let found = [small_buffer(plugin, loaded), guessable_header(plugin, loaded)].into_iter().flatten();
+    found.filter(|_| is_ours).collect()
 }
 
 fn failure_policy(plugin: &Plugin) -> Option<Finding> {

@@ -8,7 +8,7 @@ use crate::cli::plugin::{Loaded, Plugin};
 use crate::cli::resource::Document;
 
 /// Everything that is to be said about the resource with the settings.
-pub(crate) fn findings(plugin: &Plugin) -> Vec<Finding> {
+pub(crate) fn in_any_case(plugin: &Plugin) -> Vec<Finding> {
     match plugin.holder {
         Holder::Istio => istio(plugin),
         Holder::EnvoyGateway => envoy_gateway(plugin),

@@ -142,6 +142,7 @@ fn check(files: Vec<File>) -> Vec<Report> {
         let mut findings = not_yaml(file);
         let mut taken = Vec::new();
         for (plugin, loaded) in file.plugins.iter().zip(loaded) {
+            findings.extend(in_any_case(plugin));
             match loaded {
                 Ok(loaded) => {
                     findings.extend(about(plugin, loaded, &documents));
@@ -183,10 +184,18 @@ fn not_yaml(file: &File) -> Vec<Finding> {
     malformed.collect()
 }
 
+/// What is to be said whether the filter takes the settings or not.
+fn in_any_case(plugin: &Plugin) -> Vec<Finding> {
+    let mut found = settings::ambiguous_scalars(plugin);
+    found.extend(envoy::in_any_case(plugin));
+    found.extend(kubernetes::in_any_case(plugin));
+    found
+}
+
+/// What is to be said about settings that the filter takes.
 fn about(plugin: &Plugin, loaded: &Loaded, documents: &[&Document]) -> Vec<Finding> {
     let mut found = settings::findings(plugin, loaded);
     found.extend(envoy::findings(plugin, loaded));
-    found.extend(kubernetes::findings(plugin));
     found.extend(kubernetes::gateway_buffer(plugin, loaded, documents));
     found.extend(issuer::findings(plugin, loaded, documents));
     found

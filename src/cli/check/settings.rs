@@ -8,13 +8,12 @@ use crate::gate::on_failure::Action;
 use crate::gate::policy::{Policy, Verification};
 use crate::token::header_text::Charset;
 
-/// Everything that is to be said about the settings.
+/// Everything that is to be said about settings that the filter takes.
 pub(crate) fn findings(plugin: &Plugin, loaded: &Loaded) -> Vec<Finding> {
     let mut found: Vec<Finding> =
         loaded.config.policies.iter().flat_map(|policy| of_policy(plugin, policy)).collect();
     found.extend(public_is_user(plugin, loaded));
     found.extend(latin_1(plugin, loaded));
-    found.extend(ambiguous_scalars(plugin));
     let at = |name: &str| plugin.settings.span_of(&format!("/{name}"));
     found.extend(loaded.config.warnings.iter().map(|warning| Finding {
         rule: Rule::KeyLeftOut,
@@ -129,7 +128,8 @@ fn latin_1(plugin: &Plugin, loaded: &Loaded) -> Option<Finding> {
     })
 }
 
-fn ambiguous_scalars(plugin: &Plugin) -> Vec<Finding> {
+/// Texts without quotes that not all readers understand alike. The filter may refuse the settings because of one.
+pub(crate) fn ambiguous_scalars(plugin: &Plugin) -> Vec<Finding> {
     if plugin.reader == Reader::Json {
         return Vec::new();
     }
