@@ -7,6 +7,7 @@
 //! | `output.rs`, `failure.rs` | standard output; why a subcommand cannot do its work |
 //! | `yaml.rs`, `bounds.rs`, `inside.rs` | reads YAML; refuses what is too deep or too large; YAML in a text of YAML |
 //! | `document.rs`, `scalar.rs` | a file as a tree with the place of each value; what YAML makes of a text without quotes |
+//! | `in_words.rs` | times and places of tokens, in words |
 //! | `explain/` | why a token proves nothing, and as whom Kinto will see a request |
 //! | `file.rs`, `resource.rs`, `plugin.rs`, `holder.rs` | a file of the operator; the documents in it, and in its ConfigMaps; finds the configurations of the filter in a file, and loads them |
 //! | `environment.rs`, `placeholder.rs`, `host.rs`, `protobuf.rs` | what Envoy gives to the module: variables, `verify_signature`, the settings |
@@ -25,6 +26,7 @@ mod failure;
 mod file;
 mod holder;
 mod host;
+mod in_words;
 mod inside;
 mod keygen;
 mod migrate;

@@ -1,6 +1,7 @@
 //! What a configuration does, in words.
 
 use crate::cli::check::envoy::has_random_part;
+use crate::cli::in_words::{place, time};
 use crate::gate::config::Config;
 use crate::gate::on_failure::Action;
 use crate::gate::policy::{Policy, Verification};
@@ -8,7 +9,6 @@ use crate::keys::algorithm::names;
 use crate::keys::key::Keys;
 use crate::keys::remote::{RemoteJwks, Source};
 use crate::keys::ring::KeyRing;
-use crate::request::credentials::Place;
 use crate::token::claims::{Refused, Rules};
 use crate::token::header_text::Charset;
 
@@ -50,7 +50,7 @@ pub(crate) fn describe(config: &Config) -> Lines {
 
 fn describe_policy(policy: &Policy, say: &mut impl FnMut(&str, String)) {
     let places: Vec<String> = policy.credentials.places().iter().map(place).collect();
-    say("token", format!("in {}", places.join(", or in ")));
+    say("token", format!("in the {}", places.join(", or in the ")));
     match &policy.verification {
         Verification::Off => say("key", "none: EVERY TOKEN IS BELIEVED, SIGNED OR NOT".to_owned()),
         Verification::On { keys, rules } => {
@@ -76,15 +76,6 @@ fn describe_policy(policy: &Policy, say: &mut impl FnMut(&str, String)) {
         Charset::Latin1 => "latin-1 only",
     };
     say("user", format!("kinto_jwt:<{}>, {charset}", policy.user_id_claim.as_str()));
-}
-
-fn place(place: &Place) -> String {
-    match place {
-        Place::Header { name, schemes } if schemes.is_empty() => format!("the header {name}"),
-        Place::Header { name, schemes } => format!("the header {name} after {}", schemes.join(" or ")),
-        Place::Cookie(name) => format!("the cookie {name}"),
-        Place::Query(name) => format!("the query parameter {name}"),
-    }
 }
 
 fn keys_in_words(keys: &KeyRing) -> String {
@@ -145,12 +136,6 @@ fn requirements(policy: &Policy, rules: &Rules) -> Vec<String> {
     );
     words.extend(before.map(|before| format!("iat must not be before issuedAfter, {}", time(before))));
     words
-}
-
-/// A time in RFC 3339.
-fn time(seconds: u64) -> String {
-    let time = std::time::UNIX_EPOCH.checked_add(std::time::Duration::from_secs(seconds));
-    time.map(|time| humantime::format_rfc3339_seconds(time).to_string()).unwrap_or_default()
 }
 
 /// What becomes of a request that proves nothing.

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use crate::cli::explain::shown::{self, date, list, printable, seconds, value};
+use crate::cli::explain::shown::{date, list, printable, seconds, value};
 use crate::cli::explain::step::Step;
+use crate::cli::in_words::time;
 use crate::token::claims::{NumericDate, RequiredMembers, Rules, scopes};
 
 /// What the step looks at in these claims. Empty if the step is not about a rule for claims. `refused` says that this step
@@ -40,7 +41,7 @@ pub(crate) fn rule(rules: &Rules, claims: &Value, now: NumericDate, step: Step, 
         Step::RequiredScopes => {
             format!("has {}; needs {}", list(scopes(claims), ", "), list(&rules.required_scopes, ", "))
         }
-        Step::IssuedAfter => rules.refused.before.map_or("not set".to_owned(), shown::time),
+        Step::IssuedAfter => rules.refused.before.map_or("not set".to_owned(), time),
         Step::RefusedClaims if rules.refused.claims.is_empty() => "not set".to_owned(),
         Step::RefusedClaims => {
             let shown = rules.refused.claims.iter().map(|(name, _)| {

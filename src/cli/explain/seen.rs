@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::cli::explain::rules::{members, rule};
 use crate::cli::explain::shown::{list, printable, quoted, value};
 use crate::cli::explain::step::{Circumstances, Step};
+use crate::cli::in_words;
 use crate::gate::choose::Chosen;
 use crate::gate::config::Config;
 use crate::gate::policy::{Policy, Verification};
@@ -97,8 +98,9 @@ impl<'a> Seen<'a> {
     }
 
     fn place(&self) -> String {
-        let all =
-            |places: &[&Place]| places.iter().map(|place| in_words(place)).collect::<Vec<_>>().join(", ");
+        let all = |places: &[&Place]| {
+            places.iter().map(|place| in_words::place(place)).collect::<Vec<_>>().join(", ")
+        };
         let used = all(&self.chosen.places);
         match &self.chosen.credential {
             Credential::Token(token) => format!("{used}; {} bytes", token.len()),
@@ -230,16 +232,6 @@ impl<'a> Seen<'a> {
     /// A parameter of the header, as the token has it.
     fn parameter(&self, name: &str) -> String {
         self.header.as_ref().map_or("unknown".to_owned(), |header| value(header.get(name)))
-    }
-}
-
-/// A place, in words.
-fn in_words(place: &Place) -> String {
-    match place {
-        Place::Header { name, schemes } if schemes.is_empty() => format!("header {name}"),
-        Place::Header { name, schemes } => format!("header {name} ({})", schemes.join(", ")),
-        Place::Cookie(name) => format!("cookie {name}"),
-        Place::Query(name) => format!("query {name}"),
     }
 }
 

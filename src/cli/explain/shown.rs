@@ -1,17 +1,15 @@
 //! Values of a token and times, as a terminal may show them.
 
 use std::fmt::Write;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::cli::in_words::time;
 use crate::token::claims::{NumericDate, numeric_date};
 
 /// Characters of the longest text that is shown whole.
 const LONGEST: usize = 200;
-
-/// The last second that RFC 3339 can write: 9999-12-31T23:59:59Z.
-const LAST_SECOND: NumericDate = 253_402_300_799;
 
 /// A text without what a terminal could take for a command, and without its end if it is long.
 pub(crate) fn printable(text: &str) -> String {
@@ -45,17 +43,6 @@ pub(crate) fn quoted(text: &str) -> String {
 pub(crate) fn list<T: AsRef<str>>(texts: impl IntoIterator<Item = T>, separator: &str) -> String {
     let texts: Vec<String> = texts.into_iter().map(|text| quoted(text.as_ref())).collect();
     texts.join(separator)
-}
-
-/// A time as RFC 3339 writes it.
-pub(crate) fn time(seconds: NumericDate) -> String {
-    if seconds > LAST_SECOND {
-        return format!("{seconds} (after the year 9999)");
-    }
-    match UNIX_EPOCH.checked_add(Duration::from_secs(seconds)) {
-        Some(time) => humantime::format_rfc3339_seconds(time).to_string(),
-        None => seconds.to_string(),
-    }
 }
 
 /// A number of seconds, from two minutes on with its hours and minutes.
@@ -106,7 +93,7 @@ mod tests {
         assert_eq!(date(Some(&json!(1_000)), 1_312), "1970-01-01T00:16:40Z, 312 s (5m 12s) ago");
         assert_eq!(date(Some(&json!(10.9)), 0), "1970-01-01T00:00:10Z, in 10 s");
         assert_eq!(date(Some(&json!("10")), 0), r#""10", not a number of seconds"#);
-        assert_eq!(time(LAST_SECOND), "9999-12-31T23:59:59Z");
+        assert_eq!(time(253_402_300_799), "9999-12-31T23:59:59Z");
         assert_eq!(time(u64::MAX), "18446744073709551615 (after the year 9999)");
         assert!(date(Some(&json!(1e30)), 0).starts_with("18446744073709551615 (after the year 9999), in "));
     }
