@@ -211,8 +211,13 @@ fn each_fault_is_shown_at_its_place_in_each_kind_of_file_with_the_words_of_the_f
                 .get(format!("./{file}").as_str())
                 .unwrap_or_else(|| panic!("{file}: {error}: not found"));
             let [finding] = findings.as_slice() else { panic!("{file}: {findings:?}") };
-            let words =
-                format!("{}; {}", finding["message"].as_str().unwrap(), finding["help"].as_str().unwrap());
+            let help = finding["help"].as_str().unwrap();
+            // What may be meant comes first.
+            let help = help
+                .split_once("? ")
+                .filter(|(meant, _)| meant.starts_with("did you mean"))
+                .map_or(help, |(_, help)| help);
+            let words = format!("{}; {help}", finding["message"].as_str().unwrap());
             assert_eq!(words, error.to_string(), "{file}");
             assert_eq!(
                 (&finding["line"], &finding["column"]),

@@ -295,3 +295,24 @@ fn what_is_around_a_fault_is_shown_beside_it() {
     let open = example("envoy.yaml").replace("FAIL_RELOAD", "FAIL_OPEN").replace("RS256", "RS999");
     assert_eq!(broken(&[("a.yaml", open)]), ["refused", "fail-open"]);
 }
+
+#[test]
+fn a_name_that_is_written_wrong_is_told_what_it_may_mean() {
+    let folder = tempfile::TempDir::new().unwrap();
+    for (written, meant) in [
+        ("audiense", Some("audience")),
+        ("publicKey", Some("public_key")),
+        ("requireexp", Some("requireExp")),
+        ("userIDHeader", Some("userIdHeader")),
+        ("on_missing", Some("onMissing")),
+        ("timeout", None),
+        ("secret", None),
+    ] {
+        fs::write(folder.path().join("a.yaml"), settings(&format!("{written}: a\n"))).unwrap();
+        let report = report(folder.path(), &["."]);
+        let help = report["findings"][0]["help"].as_str().unwrap();
+        let expected = meant
+            .map_or("the settings are".to_owned(), |name| format!("did you mean {name}? the settings are"));
+        assert!(help.starts_with(&expected), "{written}: {help}");
+    }
+}

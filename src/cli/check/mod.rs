@@ -33,6 +33,7 @@ use crate::cli::failure::Failure;
 use crate::cli::file::{File, no_configuration};
 use crate::cli::plugin::{Loaded, Plugin};
 use crate::cli::resource::Document;
+use crate::config::settings::{ConfigError, SETTINGS};
 
 /// The arguments of `check`.
 #[derive(Debug, Args)]
@@ -148,12 +149,7 @@ fn check(files: Vec<File>) -> Vec<Report> {
                     findings.extend(about(plugin, loaded, &documents));
                     taken.push((plugin.settings.span.start, describe(&loaded.config)));
                 }
-                Err(error) => findings.push(Finding {
-                    rule: Rule::Refused,
-                    message: error.fault(),
-                    help: error.remedy().to_owned(),
-                    span: plugin.settings.span_of(&error.pointer()),
-                }),
+                Err(error) => findings.push(refused(plugin, error)),
             }
         }
         for document in &file.documents {
@@ -164,6 +160,29 @@ fn check(files: Vec<File>) -> Vec<Report> {
         reports.push((findings, taken));
     }
     files.into_iter().zip(reports).map(|(file, (findings, taken))| Report { file, findings, taken }).collect()
+}
+
+/// The fault in the words of the filter, and the setting that may be meant.
+fn refused(plugin: &Plugin, error: &ConfigError) -> Finding {
+    let (pointer, fault) = (error.pointer(), error.fault());
+    let unknown = pointer.rsplit('/').next().filter(|_| fault.ends_with("is not a setting of this filter"));
+    let meant = unknown.and_then(meant).map(|setting| format!("did you mean {setting}? "));
+    Finding {
+        rule: Rule::Refused,
+        message: fault,
+        help: meant.unwrap_or_default() + error.remedy(),
+        span: plugin.settings.span_of(&pointer),
+    }
+}
+
+/// The setting whose name is most like this one.
+fn meant(name: &str) -> Option<&'static str> {
+    /// The smallest likeness, of 1, of a name that is written wrong.
+    const LIKE: f64 = 0.85;
+    let likeness = |setting: &str| strsim::jaro_winkler(&name.to_lowercase(), &setting.to_lowercase());
+    let names = SETTINGS.iter().map(|(setting, _)| (*setting, likeness(setting)));
+    let (best, like) = names.max_by(|(_, one), (_, other)| one.total_cmp(other))?;
+    (like >= LIKE).then_some(best)
 }
 
 fn not_yaml(file: &File) -> Vec<Finding> {
