@@ -88,8 +88,8 @@ fn keys_in_words(keys: &KeyRing) -> String {
 
 fn count(keys: &Keys) -> String {
     match keys.len() {
-        1 => "one".to_owned(),
-        number => format!("{number} of this file"),
+        1 => "one from the settings".to_owned(),
+        number => format!("{number} from the settings"),
     }
 }
 
