@@ -15,6 +15,8 @@ pub(crate) struct File {
     pub(crate) text: String,
     pub(crate) documents: Vec<Document>,
     pub(crate) plugins: Vec<Plugin>,
+    /// Where each line begins, in bytes.
+    lines: Vec<usize>,
     /// Why it is not YAML; then it has no documents.
     pub(crate) malformed: Option<Malformed>,
 }
@@ -54,7 +56,9 @@ impl File {
             Ok(found) => (found, None),
             Err(malformed) => ((Vec::new(), Vec::new()), Some(malformed)),
         };
-        Self { name, text, documents, plugins, malformed }
+        let after = text.match_indices('\n').map(|(end, _)| end.saturating_add(1));
+        let lines = std::iter::once(0).chain(after).collect();
+        Self { name, text, documents, plugins, lines, malformed }
     }
 
     /// Reads a file for one configuration: the only one in it, or the one of this number, counted from 1.
@@ -95,9 +99,10 @@ impl File {
 
     /// The line and the column of a place in the text, each counted from 1, the column in characters.
     pub(crate) fn line_and_column(&self, position: usize) -> (usize, usize) {
-        let before = self.text.get(..position).unwrap_or(&self.text);
-        let line = before.matches('\n').count().saturating_add(1);
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count().saturating_add(1);
+        let line = self.lines.partition_point(|begin| *begin <= position);
+        let begin = line.checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or_default();
+        let before = self.text.get(begin..position).or_else(|| self.text.get(begin..)).unwrap_or_default();
+        let column = before.chars().count().saturating_add(1);
         (line, column)
     }
 }

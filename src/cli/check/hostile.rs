@@ -201,6 +201,9 @@ fn a_large_file_is_read() {
     reports(&text);
     let lines: String = text.lines().map(|line| format!("    {line}\n")).collect();
     reports(&format!("apiVersion: v1\nkind: ConfigMap\ndata:\n  a.yaml: |\n{lines}"));
+    // A finding for each line.
+    let warned = text.replace("verifyToken: false", "publicKeyEnv: A").replace("[a]", "[1.5]");
+    assert!(rules(&warned).len() > 60_000);
     let keys = "{ kty: oct, k: c2VjcmV0c2VjcmV0 },".repeat(20_000);
     reports(&format!("jwks: {{ keys: [{keys}] }}\n"));
 }

@@ -57,9 +57,18 @@ fn groups<'r>(report: &'r Report, finding: &'r Finding, shown: &'r str) -> Vec<G
         let (line, column) = report.file.line_and_column(finding.span.start);
         title.element(Origin::path(report.file.name.as_str()).line(line).char_column(column))
     } else {
-        let span = first_line(shown, &finding.span);
+        let Range { start, end } = first_line(shown, &finding.span);
+        // The line alone: to look for it in the whole text, for each finding, would take long.
+        let begin = shown
+            .get(..start)
+            .and_then(|before| before.rfind('\n'))
+            .map_or(0, |place| place.saturating_add(1));
+        let line = shown.get(begin..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let (number, _) = report.file.line_and_column(start);
+        let span = start.saturating_sub(begin)..end.saturating_sub(begin);
         title.element(
-            Snippet::source(shown)
+            Snippet::source(line)
+                .line_start(number)
                 .path(report.file.name.as_str())
                 .annotation(AnnotationKind::Primary.span(span)),
         )
