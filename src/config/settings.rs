@@ -81,6 +81,16 @@ pub(crate) fn error(setting: &str, fault: impl Into<String>, remedy: impl Into<S
     error(setting, fault.into(), remedy.into())
 }
 
+/// What is said in the place of a name that is not shown.
+const NOT_A_NAME: &str = "a text that is not a name";
+
+/// A name that is no setting. What is not written like a name may hold a value, such as a secret behind a forgotten
+/// colon, and is not shown.
+pub(crate) fn shown(name: &str) -> Option<&str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    Some(name).filter(|name| (1..=64).contains(&name.len()) && name.bytes().all(is_plain))
+}
+
 /// What a setting is about. It says where the setting may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Topic {
@@ -179,7 +189,7 @@ impl Settings {
                 "is not a setting of this filter",
                 format!("the settings are {}", known.join(", ")),
             )
-            .named(format!("{:?}", name.chars().take(64).collect::<String>()))),
+            .named(shown(name).map_or_else(|| NOT_A_NAME.to_owned(), |name| format!("\"{name}\"")))),
             None => Ok(()),
         }
     }
@@ -250,7 +260,7 @@ impl Settings {
         match self.members.keys().next() {
             Some(name) => {
                 let unknown = error(name, "is not a setting", format!("{parent} has {known}"));
-                Err(unknown.named(format!("{parent}.{name}")))
+                Err(unknown.named(format!("{parent}.{}", shown(name).unwrap_or(NOT_A_NAME))))
             }
             None => Ok(()),
         }

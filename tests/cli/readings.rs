@@ -112,7 +112,7 @@ fn names_of_kubernetes_are_merged_and_converted() {
         ("    <<: { leeway: 5 }\n", ""),
         ("    <<: [{ leeway: 5 }, { leeway: a }]\n", ""),
         ("    <<: { requireExp: 5, leeway: a }\n", "leeway is not a whole number"),
-        ("    \"<<\": { leeway: 5 }\n", "\"<<\" is not a setting"),
+        ("    \"<<\": { leeway: 5 }\n", "a text that is not a name is not a setting"),
         ("    yes: 5\n", "\"true\" is not a setting"),
         ("    010: 5\n", "\"8\" is not a setting"),
         ("    leeway: !!str 5\n", "leeway is not a whole number"),

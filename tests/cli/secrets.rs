@@ -19,6 +19,8 @@ fn no_secret_is_shown() {
         (format!("public_keyy: {mark}\nalgorithm: HS256\n"), mark),
         (format!("public_key: {{ inner: {mark} }}\nalgorithm: HS256\n"), mark),
         (format!("public_key: [{mark}]\n"), mark),
+        (format!("{{ public_key {mark}, algorithm: HS256 }}\n"), mark),
+        (format!("{{ public_key: x, batch: {{ maxBytes {mark} }} }}\n"), mark),
         ("public_key: 31415926535897932384626433832795.0\n".to_owned(), "31415926535"),
         ("public_key: 0271828182845904523536\nalgorithm: HS256\n".to_owned(), "2718281828"),
         (format!("public_key: |\n{private}"), &line),

@@ -7,7 +7,10 @@ use crate::cli::check::envoy::has_random_part;
 use crate::cli::document::{Kind, Member, Node};
 use crate::cli::file::File;
 use crate::cli::plugin::Plugin;
-use crate::config::settings::SETTINGS;
+use crate::config::settings::{SETTINGS, shown};
+
+/// Settings whose members have names of claims, or of parameters.
+const CLAIMS: [&str; 3] = ["requiredClaims", "requiredParameters", "refusedClaims"];
 
 /// Members of a key of `jwks` that are public (RFC 7517, RFC 7518 section 6).
 const PUBLIC_MEMBERS: [&str; 11] = ["kty", "kid", "alg", "use", "key_ops", "crv", "x", "y", "n", "e", "x5c"];
@@ -100,8 +103,19 @@ impl Mask<'_> {
         }
     }
 
-    /// Hides the values of the settings, or of a policy, that are not known to be public.
+    /// Hides the values of the settings, or of a policy, that are not known to be public, and what stands in the place of
+    /// a name: it may be a value behind a forgotten colon.
     fn hide_settings(&mut self, settings: &Node) {
+        for map in settings.all() {
+            let odd = map.members().iter().filter(|member| shown(&member.name).is_none());
+            odd.for_each(|member| self.set(&member.span, true));
+        }
+        // The names of claims are public, whatever is in them.
+        for Member { value, .. } in
+            settings.members().iter().filter(|member| CLAIMS.contains(&member.name.as_str()))
+        {
+            value.members().iter().for_each(|member| self.set(&member.span, false));
+        }
         for Member { name, value, .. } in settings.members() {
             match (name.as_str(), &value.kind) {
                 ("policies", Kind::List(policies)) => policies.iter().for_each(|policy| match policy.kind {

@@ -178,6 +178,15 @@ pub fn of_kinto_jwt_settings() -> Vec<(Value, &'static [&'static str])> {
             &["batch.maxRequests is not a whole number"],
         ),
         (settings_with(json!({"batch": {"max": 1}})), &["batch.max is not a setting"]),
+        // A forgotten colon.
+        (
+            settings_with(json!({"publicKeyEnv correct-horse-battery": null})),
+            &["a text that is not a name is not a setting of this filter"],
+        ),
+        (
+            settings_with(json!({"batch": {"maxBytes correct-horse-battery": null}})),
+            &["batch.a text that is not a name is not a setting; batch has maxBytes"],
+        ),
         (settings_with(json!({"batch": 5})), &["batch is not a map"]),
         (
             settings_with(json!({"tokenCache": {"maxEntries": -1}})),
