@@ -29,6 +29,27 @@ fn no_secret_is_shown() {
     }
 }
 
+/// Any other setting, and a comment, may hold a secret whose name nobody knows.
+#[test]
+fn the_changes_show_no_line_that_stays() {
+    let files = ini_files();
+    let file = files.iter().find(|file| file.name == "algorithm-hs256").unwrap();
+    let dir = TempDir::new().unwrap();
+    let path = copy(file, dir.path());
+    let mark = "s3cret0mark";
+    let text_before = fs::read_to_string(&path).unwrap();
+    // Above and below each line that goes.
+    let lines = text_before.lines().map(|line| match line.starts_with("multiauth.policy") {
+        true => format!("kinto.x{0} = {mark}\n# {mark}\n{line}\nkinto.y{0} = {mark}\n", line.len()),
+        false => format!("{line}\n"),
+    });
+    fs::write(&path, lines.collect::<String>()).unwrap();
+    let output = file.migrate(&path, &[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let shown = text(&output.stdout) + &text(&output.stderr);
+    assert!(shown.contains("+multiauth") && !shown.contains(mark), "{shown}");
+}
+
 #[test]
 fn files_are_written_whole_and_over_none() {
     let files = ini_files();

@@ -19,8 +19,8 @@ use crate::cli::output::write;
 /// What the old ini file is called beside the new one.
 const BEFORE: &str = "before-migrate";
 
-/// Lines above and below a change that are shown.
-const CONTEXT: usize = 3;
+/// Lines above and below a change that are shown: none, because any setting may hold a secret.
+const CONTEXT: usize = 0;
 
 /// The files to write.
 pub(crate) struct Target<'t> {
