@@ -54,6 +54,26 @@ pub(crate) fn check(
     ))
 }
 
+/// The other applications of the first file that read the changed lines: they trust the identity header, too.
+pub(crate) fn sharing(
+    before: &Before<'_>,
+    changes: &Changes,
+    first: (&Path, &str),
+    globals: &Globals,
+) -> Vec<String> {
+    let path = |file: &usize| before.loader.files.get(*file).map(|file| file.path.clone());
+    let changed: BTreeMap<PathBuf, String> =
+        changes.files.iter().filter_map(|(file, text)| Some((path(file)?, text.clone()))).collect();
+    let sections = before.loader.files.first().map(|file| file.ini.sections.as_slice()).unwrap_or_default();
+    let names = sections.iter().filter_map(|section| section.name.strip_prefix("app:"));
+    let trusts = |name: &&str| {
+        let app = Loader::new(changed.clone()).app(first.0, name, globals).ok();
+        let settings = app.and_then(|app| load(&app.settings, before.environment).ok());
+        settings.is_some_and(|settings| class_of(&settings, &before.policies.ours) == Some(CLASS))
+    };
+    names.filter(|name| *name != first.1).filter(trusts).map(str::to_owned).collect()
+}
+
 /// Whether the settings that the migration does not touch are what they were.
 fn others_stay(before: &KintoSettings, after: &KintoSettings, policy: &str) -> bool {
     let is_other = |name: &&String| {

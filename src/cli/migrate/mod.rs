@@ -34,7 +34,7 @@ use std::process::ExitCode;
 use serde_json::{Map, Value};
 
 use crate::cli::failure::Failure;
-use crate::cli::migrate::check::check;
+use crate::cli::migrate::check::{check, sharing};
 use crate::cli::migrate::convert::{Converted, Fault, convert};
 use crate::cli::migrate::output::Target;
 use crate::cli::migrate::paste::{App, Loader};
@@ -110,7 +110,13 @@ pub(crate) fn run(arguments: Migrate) -> Result<ExitCode, Failure> {
     };
     let changes = before.change()?;
     check(&before, &changes, (start.path, start.name), &globals)?;
-    let warnings = warnings(&before, &changes, &converted, start.server(&loader), &arguments);
+    let mut warnings = warnings(&before, &changes, &converted, start.server(&loader), &arguments);
+    for app in sharing(&before, &changes, (start.path, start.name), &globals) {
+        warnings.add(
+            "shared-lines",
+            format!("[app:{app}] reads the changed lines, too: whoever reaches this application without Envoy can be any user. Let nobody reach it, or give it lines of its own."),
+        );
+    }
     let place = place_of(&before, "public_key");
     let target = Target {
         settings: arguments.settings_out.as_deref(),
