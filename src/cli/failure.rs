@@ -14,8 +14,13 @@ impl Failure {
 
     /// A file could not be read, written or understood.
     pub(crate) fn at(file: &str, fault: impl fmt::Display) -> Self {
-        Self(format!("{file}: {fault}"))
+        Self(format!("{}: {fault}", shown(file)))
     }
+}
+
+/// The name of a file in messages. A long text without a folder may be a token or a secret in the wrong place.
+pub(crate) fn shown(file: &str) -> &str {
+    if file.len() > 100 && !file.contains('/') { "a file with a long name" } else { file }
 }
 
 impl fmt::Display for Failure {

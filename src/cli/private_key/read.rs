@@ -9,7 +9,7 @@ use sec1::EcPrivateKey;
 use spki::ObjectIdentifier;
 use spki::der::Decode;
 
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, shown};
 use crate::cli::private_key::key::PrivateKey;
 use crate::keys::fault::Fault;
 use crate::keys::pem::{EC, ED25519, P256, P384, P521, RSA, RSA_PSS};
@@ -20,6 +20,7 @@ use crate::keys::pem::{EC, ED25519, P256, P384, P521, RSA, RSA_PSS};
 /// The file cannot be read, or has neither; the words show nothing of what is in it.
 pub(crate) fn read(file: &Path) -> Result<PrivateKey, Failure> {
     let name = file.display().to_string();
+    let name = shown(&name);
     let bytes = std::fs::read(file).map_err(|error| {
         Failure::new(format!(
             "{name} cannot be read ({error}); give the file of a private key or a secret, or make one: kinto-jwt keygen"
