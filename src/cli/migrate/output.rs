@@ -79,10 +79,15 @@ impl Target<'_> {
             for (file, text) in changed() {
                 fs::write(&file.path, text).map_err(|error| at(&file.path, error))?;
             }
-        } else if let (Some(out), Some((file, text))) = (self.ini, changed().next()) {
-            write_new(out, text, Some(&file.path))?;
         } else {
-            for (file, text) in changed() {
+            let mut rest = changed();
+            if let Some(out) = self.ini
+                && let Some((file, text)) = rest.next()
+            {
+                write_new(out, text, Some(&file.path))?;
+            }
+            // What other files must lose is shown.
+            for (file, text) in rest {
                 if !shown.is_empty() {
                     shown.push('\n');
                 }
