@@ -14,12 +14,6 @@ impl ClaimName {
         Self(name)
     }
 
-    /// The name as it was written.
-    #[cfg(feature = "cli")]
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// The value of the claim in these claims.
     pub(crate) fn find<'c>(&self, claims: &'c Value) -> Option<&'c Value> {
         self.find_all(claims).next()

@@ -91,7 +91,7 @@ impl Validity {
 
 /// The issuers of a policy's tokens (`issuer`).
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Issuers(pub Option<Vec<String>>);
+pub(crate) struct Issuers(Option<Vec<String>>);
 
 /// Members that a JSON object must have, and for each the values of which it must have one.
 #[derive(Clone, Debug, Default)]

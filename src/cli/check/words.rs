@@ -75,7 +75,7 @@ fn describe_policy(policy: &Policy, say: &mut impl FnMut(&str, String)) {
         Charset::Ascii => "ASCII only",
         Charset::Latin1 => "latin-1 only",
     };
-    say("user", format!("kinto_jwt:<{}>, {charset}", policy.user_id_claim.as_str()));
+    say("user", format!("kinto_jwt:<{}>, {charset}", policy.user_id_claim));
 }
 
 fn keys_in_words(keys: &KeyRing) -> String {
@@ -119,21 +119,19 @@ fn requirements(policy: &Policy, rules: &Rules) -> Vec<String> {
         .required_parameters
         .0
         .iter()
-        .map(|(name, _)| format!("the header must have the {} of requiredParameters", name.as_str()));
+        .map(|(name, _)| format!("the header must have the {} of requiredParameters", name));
     words.extend(parameters);
     words.extend(
         rules
             .required_claims
             .0
             .iter()
-            .map(|(name, _)| format!("{} must have a value of requiredClaims", name.as_str())),
+            .map(|(name, _)| format!("{} must have a value of requiredClaims", name)),
     );
     if !rules.required_scopes.is_empty() {
         words.push(format!("the scopes {} are required", rules.required_scopes.join(" and ")));
     }
-    words.extend(
-        claims.iter().map(|(name, _)| format!("{} must have no value of refusedClaims", name.as_str())),
-    );
+    words.extend(claims.iter().map(|(name, _)| format!("{} must have no value of refusedClaims", name)));
     words.extend(before.map(|before| format!("iat must not be before issuedAfter, {}", time(before))));
     words
 }

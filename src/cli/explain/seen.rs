@@ -116,7 +116,7 @@ impl<'a> Seen<'a> {
     }
 
     fn policy(&self) -> String {
-        let issuers = |policy: &Policy| match &policy.issuers.0 {
+        let issuers = |policy: &Policy| match policy.issuers.names() {
             Some(issuers) => format!("{} for {}", policy.name, list(issuers, " or ")),
             None => format!("{} for every iss", policy.name),
         };
@@ -187,8 +187,7 @@ impl<'a> Seen<'a> {
                 members(&policy.required_parameters, self.header.as_ref(), refused, false)
             }
             (Step::Issuer, _) => {
-                let expected =
-                    policy.issuers.0.as_ref().map_or("not set".to_owned(), |all| list(all, " or "));
+                let expected = policy.issuers.names().map_or("not set".to_owned(), |all| list(all, " or "));
                 format!("{}; issuer is {expected}", self.claim("iss"))
             }
             (_, Verification::On { rules, .. }) => {

@@ -21,14 +21,7 @@ pub(crate) fn check(
     first: (&Path, &str),
     globals: &Globals,
 ) -> Result<(), Failure> {
-    let path = |file: &usize| before.loader.files.get(*file).map(|file| file.path.clone());
-    let changed: BTreeMap<PathBuf, String> =
-        changes.files.iter().filter_map(|(file, text)| Some((path(file)?, text.clone()))).collect();
-    let app = Loader::new(changed).app(first.0, first.1, globals)?;
-    let left = |name: &str| {
-        (before.environment)(name).filter(|_| !changes.variables.iter().any(|gone| gone == name))
-    };
-    let settings = load(&app.settings, &left)?;
+    let settings = read_again(before, changes, first, globals)?;
     let policies = before.policies;
     let environ_key = json!(ENVIRON_KEY);
     let own = policies.settings(&settings);
@@ -54,6 +47,23 @@ pub(crate) fn check(
     ))
 }
 
+/// The settings of an application in the changed files, without the variables that the operator is told to remove.
+fn read_again(
+    before: &Before<'_>,
+    changes: &Changes,
+    (path, app): (&Path, &str),
+    globals: &Globals,
+) -> Result<KintoSettings, Failure> {
+    let path_of = |file: &usize| before.loader.files.get(*file).map(|file| file.path.clone());
+    let changed: BTreeMap<PathBuf, String> =
+        changes.files.iter().filter_map(|(file, text)| Some((path_of(file)?, text.clone()))).collect();
+    let app = Loader::new(changed).app(path, app, globals)?;
+    let left = |name: &str| {
+        (before.environment)(name).filter(|_| !changes.variables.iter().any(|gone| gone == name))
+    };
+    load(&app.settings, &left)
+}
+
 /// The other applications of the first file that read the changed lines: they trust the identity header, too.
 pub(crate) fn sharing(
     before: &Before<'_>,
@@ -61,15 +71,11 @@ pub(crate) fn sharing(
     first: (&Path, &str),
     globals: &Globals,
 ) -> Vec<String> {
-    let path = |file: &usize| before.loader.files.get(*file).map(|file| file.path.clone());
-    let changed: BTreeMap<PathBuf, String> =
-        changes.files.iter().filter_map(|(file, text)| Some((path(file)?, text.clone()))).collect();
     let sections = before.loader.files.first().map(|file| file.ini.sections.as_slice()).unwrap_or_default();
     let names = sections.iter().filter_map(|section| section.name.strip_prefix("app:"));
     let trusts = |name: &&str| {
-        let app = Loader::new(changed.clone()).app(first.0, name, globals).ok();
-        let settings = app.and_then(|app| load(&app.settings, before.environment).ok());
-        settings.is_some_and(|settings| class_of(&settings, &before.policies.ours) == Some(CLASS))
+        let settings = read_again(before, changes, (first.0, name), globals);
+        settings.is_ok_and(|settings| class_of(&settings, &before.policies.ours) == Some(CLASS))
     };
     names.filter(|name| *name != first.1).filter(trusts).map(str::to_owned).collect()
 }
