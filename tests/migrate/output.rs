@@ -107,6 +107,26 @@ fn a_secret_that_no_variable_can_hold_goes_into_a_file_only() {
     assert_eq!(settings["public_key"], format!("\n{}", file.key()));
 }
 
+/// Both names lead to one file: the second text must not replace the first.
+#[test]
+fn a_file_with_two_names_is_written_once() {
+    let files = ini_files();
+    let file = files.iter().find(|file| file.name == "algorithm-hs256").unwrap();
+    let dir = TempDir::new().unwrap();
+    let path = copy(file, dir.path());
+    let other = path.with_file_name("other.ini");
+    std::os::unix::fs::symlink(path.file_name().unwrap(), &other).unwrap();
+    let text_before = fs::read_to_string(&path).unwrap().replace("[app:main]", "[app:base]");
+    fs::write(&path, format!("[app:main]\nuse = config:other.ini#base\n\n{text_before}")).unwrap();
+    let output = file.migrate(&path, &["--in-place"]);
+    let text_after = fs::read_to_string(&path).unwrap();
+    // Either all of it, or nothing and a word why.
+    let is_whole = text_after.contains("RemoteUserAuthenticationPolicy")
+        && !text_after.contains("JWTAuthenticationPolicy");
+    let is_untouched = !output.status.success() && text_after.contains("JWTAuthenticationPolicy");
+    assert!(is_whole || is_untouched, "{}:\n{text_after}", text(&output.stderr));
+}
+
 #[test]
 fn nothing_is_written_when_a_file_is_there() {
     let files = ini_files();

@@ -135,7 +135,10 @@ impl Loader {
             defaults.entry(name.clone()).or_insert_with(|| value.clone());
         }
         let number = self.files.len();
-        let is_same = |file: &File| find::absolute(&file.path).is_ok_and(|other| other == absolute);
+        // A link with another name leads to the same file, which must not be written twice.
+        let real = |path: &Path| std::fs::canonicalize(path).ok();
+        let is_same =
+            |file: &File| file.path == path || real(path).is_some_and(|this| real(&file.path) == Some(this));
         let first = self.files.iter().position(is_same).unwrap_or(number);
         self.files.push(File { path: path.to_owned(), number: first, text, ini, defaults });
         Ok(number)
