@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::cli::secret::LONGEST_SHOWN;
+
 /// Why a subcommand cannot do its work, in words for the operator. Holds no secret.
 #[derive(Debug)]
 pub(crate) struct Failure(String);
@@ -20,7 +22,7 @@ impl Failure {
 
 /// The name of a file in messages. A long text without a folder may be a token or a secret in the wrong place.
 pub(crate) fn shown(file: &str) -> &str {
-    if file.len() > 100 && !file.contains('/') { "a file with a long name" } else { file }
+    if file.len() > LONGEST_SHOWN && !file.contains('/') { "a file with a long name" } else { file }
 }
 
 impl fmt::Display for Failure {

@@ -12,6 +12,7 @@
 //! | `file.rs`, `resource.rs`, `plugin.rs`, `holder.rs` | a file of the operator; the documents in it, and in its ConfigMaps; finds the configurations of the filter in a file, and loads them |
 //! | `environment.rs`, `placeholder.rs`, `host.rs`, `protobuf.rs` | what Envoy gives to the module: variables, `verify_signature`, the settings |
 //! | `keygen.rs`, `token.rs` | new keys, and tokens to try out settings with |
+//! | `secret.rs` | what may be shown |
 //! | `schema.rs` | the JSON Schema of the settings |
 //! | `private_key/` | private keys and secrets: made, read, written, and used to sign |
 //! | `migrate` | from an ini file with `kinto_jwt` to the settings of the filter |
@@ -38,6 +39,7 @@ mod protobuf;
 mod resource;
 mod scalar;
 mod schema;
+mod secret;
 mod token;
 mod yaml;
 
@@ -47,6 +49,7 @@ use clap::Parser;
 use clap::error::{ContextKind, ContextValue};
 
 use crate::cli::arguments::{Arguments, Command};
+use crate::cli::secret::LONGEST_SHOWN;
 
 pub use crate::cli::migrate::read_settings;
 
@@ -88,6 +91,3 @@ fn arguments() -> Arguments {
         error.exit()
     })
 }
-
-/// Bytes of the longest argument that a message repeats: any token is longer.
-const LONGEST_SHOWN: usize = 60;

@@ -29,6 +29,21 @@ fn no_secret_is_shown() {
     }
 }
 
+/// The environment replaces the key: the one in the file may be of use to somebody all the same.
+#[test]
+fn a_key_that_the_environment_replaces_is_not_shown() {
+    let files = ini_files();
+    let file = files.iter().find(|file| file.name == "algorithm-hs256").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kinto-jwt"));
+    command.arg("migrate").arg(&file.path).args(["--app", file.app()]).env_clear();
+    command.env("MULTIAUTH_POLICY_KINTO_JWT_ALGORITHM", "ES256");
+    command.env("MULTIAUTH_POLICY_KINTO_JWT_PUBLIC_KEY", kit::tokens::public_key("p256"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let shown = text(&output.stdout) + &text(&output.stderr);
+    assert!(shown.contains("-multiauth") && !shown.contains(file.key()), "{shown}");
+}
+
 /// Any other setting, and a comment, may hold a secret whose name nobody knows.
 #[test]
 fn the_changes_show_no_line_that_stays() {

@@ -7,6 +7,7 @@ use crate::cli::check::envoy::has_random_part;
 use crate::cli::document::{Kind, Member, Node};
 use crate::cli::file::File;
 use crate::cli::plugin::Plugin;
+use crate::cli::secret::is_public_pem;
 use crate::config::settings::{SETTINGS, shown};
 
 /// Settings whose members have names of claims, or of parameters.
@@ -123,7 +124,7 @@ impl Mask<'_> {
                     _ => self.hide(policy),
                 }),
                 ("jwks", Kind::Map(members)) => self.hide_jwks(members),
-                ("public_key", _) if is_public_pem(value) => {}
+                ("public_key", _) if value.text().is_some_and(is_public_pem) => {}
                 ("userIdHeader", _) if value.text() == Some("userId") => {}
                 ("claimsToHeaders", Kind::Map(headers)) => {
                     let random = headers.iter().filter(|header| has_random_part(&header.name));
@@ -184,9 +185,4 @@ impl Mask<'_> {
 
 fn is_setting(name: &str) -> bool {
     name == "name" || SETTINGS.iter().any(|(setting, _)| *setting == name)
-}
-
-fn is_public_pem(value: &Node) -> bool {
-    let text = value.text().unwrap_or_default();
-    text.contains("-----BEGIN") && !text.contains("PRIVATE")
 }

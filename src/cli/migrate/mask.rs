@@ -1,65 +1,76 @@
-//! Hides the secrets in the lines of an ini file that are shown.
+//! Hides what may be a secret in the lines of an ini file that are shown: all that is not known to be none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cli::migrate::ini::{Ini, IniOption, value_start};
+use crate::cli::migrate::rewrite::{INCLUDES, REDIRECTS};
+use crate::cli::secret::is_public_pem;
 
 /// What a secret is shown as.
 const MASK: &str = "***";
 
-/// What the name of a setting that holds a secret contains.
-const SECRET_NAMES: [&str; 8] =
-    ["secret", "password", "passwd", "credential", "dsn", "api_key", "apikey", "private_key"];
+/// Settings of a policy that hold no secret.
+const OF_POLICIES: [&str; 10] = [
+    "use",
+    "environ_key",
+    "algorithm",
+    "leeway",
+    "http_header",
+    "auth_type",
+    "audience",
+    "userIdTokenKey",
+    "unauthorizedUserId",
+    "verifyToken",
+];
 
-/// The lines of a file that hold a secret, each with what is shown in its place.
-pub(crate) struct Mask {
-    lines: BTreeMap<String, String>,
-    /// Whether `public_key` is a secret in comments too.
-    is_key_secret: bool,
-}
+/// The lines of a file that may hold a secret, each with what is shown in its place.
+pub(crate) struct Mask(BTreeMap<String, String>);
 
 impl Mask {
-    /// The mask for a file, and for the secret of an HS algorithm.
-    pub(crate) fn new(ini: &Ini, secret: Option<&str>) -> Self {
-        let is_part = |option: &IniOption| {
-            let value = option.value.replace("%%", "%");
-            let value = value.trim();
-            secret.is_some_and(|secret| value.len() > 3 && (secret.contains(value) || value.contains(secret)))
-        };
+    /// The mask for a file.
+    pub(crate) fn new(ini: &Ini) -> Self {
+        let options = || ini.sections.iter().flat_map(|section| &section.options).chain(&ini.defaults);
+        let owned: BTreeSet<usize> = options().flat_map(|option| option.lines.iter().copied()).collect();
+        let line = |number: &usize| ini.lines.get(*number).map(|line| without_end(line));
         let mut lines = BTreeMap::new();
-        let is_key_secret = secret.is_some();
-        let options = ini.sections.iter().flat_map(|section| &section.options).chain(&ini.defaults);
-        for option in options.filter(|option| is_secret(&option.name, is_key_secret) || is_part(option)) {
-            let own = option.lines.iter().filter_map(|line| ini.lines.get(*line));
-            for (number, line) in own.enumerate() {
+        for option in options().filter(|option| !is_public(option)) {
+            for (number, line) in option.lines.iter().filter_map(line).enumerate() {
                 let start = if number == 0 { value_start(line) } else { 0 };
-                lines.insert(without_end(line).to_owned(), hide(line, start));
+                lines.insert(line.to_owned(), hide(line, start));
             }
         }
-        Self { lines, is_key_secret }
+        // Comments: a setting that was tried out before may be in one.
+        for line in
+            (0..ini.lines.len()).filter(|number| !owned.contains(number)).filter_map(|number| line(&number))
+        {
+            let text = line.trim_start_matches(['#', ';', ' ', '\t']);
+            if !line.starts_with('[') {
+                lines.insert(line.to_owned(), hide(line, line.len().saturating_sub(text.len())));
+            }
+        }
+        Self(lines)
     }
 
-    /// A line as it is shown.
+    /// A line as it is shown. One that is not in the file is new.
     pub(crate) fn apply(&self, line: &str) -> String {
-        let end = line.get(without_end(line).len()..).unwrap_or_default();
-        if let Some(masked) = self.lines.get(without_end(line)) {
-            return format!("{masked}{end}");
-        }
-        // Also where the setting is in a comment, as one that was tried out before.
-        let name =
-            line.trim_start_matches(['#', ';', ' ', '\t']).split(['=', ':']).next().unwrap_or_default();
-        let start = value_start(line);
-        if start < without_end(line).len() && is_secret(name.trim_end(), self.is_key_secret) {
-            return format!("{}{end}", hide(line, start));
-        }
-        without_password(line)
+        let text = without_end(line);
+        let end = line.get(text.len()..).unwrap_or_default();
+        format!("{}{end}", self.0.get(text).map_or(text, String::as_str))
     }
 }
 
-/// Whether a setting of this name holds a secret.
-fn is_secret(name: &str, is_key_secret: bool) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRET_NAMES.iter().any(|secret| name.contains(secret)) || (is_key_secret && name.ends_with("public_key"))
+/// Whether a setting is known to hold no secret.
+fn is_public(option: &IniOption) -> bool {
+    let name = option.name.as_str();
+    let is_of_kinto = |setting: &str| name == setting || name.strip_prefix("kinto.") == Some(setting);
+    let of_policy = name.split_once("multiauth.policy.").and_then(|(_, rest)| rest.rsplit('.').next());
+    match of_policy {
+        Some("public_key") => is_public_pem(&option.value),
+        Some(setting) => OF_POLICIES.contains(&setting),
+        None => {
+            name.ends_with("multiauth.policies") || INCLUDES.into_iter().chain(REDIRECTS).any(is_of_kinto)
+        }
+    }
 }
 
 fn without_end(line: &str) -> &str {
@@ -68,7 +79,6 @@ fn without_end(line: &str) -> &str {
 
 /// The line with a mask from `start` on. White space there stays.
 fn hide(line: &str, start: usize) -> String {
-    let line = without_end(line);
     let value = line.get(start..).unwrap_or_default();
     if value.trim().is_empty() {
         return line.to_owned();
@@ -77,38 +87,34 @@ fn hide(line: &str, start: usize) -> String {
     format!("{}{MASK}", line.get(..shown).unwrap_or_default())
 }
 
-/// The line without what stands in a URL before its `@`, in which a password may have any character.
-fn without_password(line: &str) -> String {
-    let Some((before, rest)) = line.split_once("://") else { return line.to_owned() };
-    let url = rest.split_whitespace().next().filter(|_| !rest.starts_with(char::is_whitespace));
-    match url.and_then(|url| url.rsplit_once('@')) {
-        Some((user, _)) => {
-            format!("{before}://{MASK}{}", without_password(rest.get(user.len()..).unwrap_or_default()))
-        }
-        None => format!("{before}://{}", without_password(rest)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_hidden_and_the_rest_is_not() {
-        let text = "[app:main]\nkinto.userid_hmac_secret = abc\nk.public_key =\n  line one\n  line two\n\
-                    storage_url = postgresql://u:p@ss@db/x\nother = shown\n";
-        let secret = "\nline one\nline two";
-        let mask = Mask::new(&Ini::parse(text, "x").ok().unwrap(), Some(secret));
+    fn what_is_known_to_be_no_secret_is_shown_and_nothing_else() {
+        let text = "[app:main]\nkinto.userid_hmac_secret = abc\nmultiauth.policy.k.public_key =\n  line one\n\
+                    # old line\n  line two\nmultiauth.policy.k.algorithm = HS256\n\
+                    multiauth.policies = k\nstorage_url = postgresql://u:p@ss@db/x\nother = hidden\n\
+                    multiauth.policy.p.public_key =\n  -----BEGIN PUBLIC KEY-----\n  MFkw\n\
+                    ; multiauth.policy.k.public_key: xyz\n";
+        let mask = Mask::new(&Ini::parse(text, "x").ok().unwrap());
         for (line, shown) in [
+            ("[app:main]\n", "[app:main]\n"),
             ("kinto.userid_hmac_secret = abc\n", "kinto.userid_hmac_secret = ***\n"),
-            ("#kinto.userid_hmac_secret: abc\r\n", "#kinto.userid_hmac_secret: ***\r\n"),
-            ("k.public_key =\n", "k.public_key =\n"),
+            ("multiauth.policy.k.public_key =\r\n", "multiauth.policy.k.public_key =\r\n"),
             ("  line two\n", "  ***\n"),
-            ("# old.public_key = a\n", "# old.public_key = ***\n"),
-            ("storage_url = postgresql://u:p@/ss@db/x\n", "storage_url = postgresql://***@db/x\n"),
-            ("a://u:p@h b://u@h\n", "a://***@h b://***@h\n"),
-            ("other = shown\n", "other = shown\n"),
-            ("# the secret is kept elsewhere\n", "# the secret is kept elsewhere\n"),
+            ("# old line\n", "# ***\n"),
+            ("multiauth.policy.k.algorithm = HS256\n", "multiauth.policy.k.algorithm = HS256\n"),
+            ("multiauth.policies = k\n", "multiauth.policies = k\n"),
+            ("storage_url = postgresql://u:p@ss@db/x\n", "storage_url = ***\n"),
+            ("other = hidden\n", "other = ***\n"),
+            ("  MFkw\n", "  MFkw\n"),
+            ("; multiauth.policy.k.public_key: xyz\n", "; ***\n"),
+            (
+                "multiauth.policy.k.environ_key = HTTP_USERID\n",
+                "multiauth.policy.k.environ_key = HTTP_USERID\n",
+            ),
         ] {
             assert_eq!(mask.apply(line), shown);
         }

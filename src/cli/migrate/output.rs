@@ -91,7 +91,7 @@ impl Target<'_> {
                 if !shown.is_empty() {
                     shown.push('\n');
                 }
-                shown.push_str(&diff(file, text, converted.secret.as_deref()));
+                shown.push_str(&diff(file, text));
             }
         }
         write(shown.as_bytes()).map(|_| ())
@@ -131,8 +131,8 @@ fn write_new(path: &Path, text: &str, like: Option<&Path>) -> Result<(), Failure
 }
 
 /// The changes of a file as a unified diff without secrets.
-fn diff(file: &File, changed: &str, secret: Option<&str>) -> String {
-    let mask = Mask::new(&file.ini, secret);
+fn diff(file: &File, changed: &str) -> String {
+    let mask = Mask::new(&file.ini);
     let name = file.path.display().to_string();
     let diff = TextDiff::from_lines(file.text.as_str(), changed);
     let diff = diff.unified_diff().context_radius(CONTEXT).header(&name, &name).to_string();
