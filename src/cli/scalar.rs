@@ -73,13 +73,9 @@ fn envoy_number(text: &str) -> Option<Value> {
         Some(rest) if !rest.is_empty() => (8, rest),
         _ => (10, digits),
     };
-    let number = integer(sign, digits, radix)?;
-    let small = i32::try_from(number).is_ok();
-    Some(if small {
-        i64::try_from(number).ok()?.into()
-    } else {
-        i64::try_from(number).ok()?.to_string().into()
-    })
+    let number = i64::try_from(integer(sign, digits, radix)?).ok()?;
+    let is_small = i32::try_from(number).is_ok();
+    Some(if is_small { number.into() } else { number.to_string().into() })
 }
 
 /// A number as go-yaml reads it (`resolve.go`): with `_` anywhere, in each base, or with a point or an exponent.
@@ -93,18 +89,15 @@ fn kubernetes_number(text: &str) -> Option<Value> {
     let prefixed = prefixes.iter().find_map(|(prefix, radix)| Some((*radix, digits.strip_prefix(*prefix)?)));
     let octal = || digits.strip_prefix('0').filter(|rest| !rest.is_empty()).map(|rest| (8, rest));
     let (radix, digits) = prefixed.or_else(octal).unwrap_or((10, digits));
-    match integer(sign, digits, radix) {
-        Some(number) => {
-            i64::try_from(number).map(Value::from).or_else(|_| u64::try_from(number).map(Value::from)).ok()
-        }
-        None => None,
-    }
-    .or_else(|| {
+    let whole = integer(sign, digits, radix).and_then(|number| {
+        let signed = i64::try_from(number).map(Value::from);
+        signed.or_else(|_| u64::try_from(number).map(Value::from)).ok()
+    });
+    whole.or_else(|| {
         let is_float = plain.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
         let number: f64 = plain.parse().ok().filter(|_| is_float)?;
-        // A whole one is printed without a point, and so it is read.
-        let printed: Value = serde_json::from_str(&number.to_string()).ok()?;
-        Some(if number.is_finite() { printed } else { return None })
+        // A whole one is printed without a point, and so it is read. JSON has no number that is not finite.
+        serde_json::from_str(&number.to_string()).ok()
     })
 }
 

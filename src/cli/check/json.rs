@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::cli::check::Report;
-use crate::cli::check::finding::{Finding, Rule, Severity};
+use crate::cli::check::finding::{Finding, Rule};
 use crate::cli::check::text::first_line;
 use crate::cli::failure::Failure;
 use crate::cli::output::write;
@@ -30,11 +30,14 @@ fn region(report: &Report, finding: &Finding) -> Region {
     Region { start: report.file.line_and_column(line.start), end: report.file.line_and_column(line.end) }
 }
 
+/// All findings, each with the report on its file.
+fn all(reports: &[Report]) -> impl Iterator<Item = (&Report, &Finding)> {
+    reports.iter().flat_map(|report| report.findings.iter().map(move |finding| (report, finding)))
+}
+
 /// What was found, and what each configuration does.
 pub(crate) fn report(reports: &[Report]) -> Value {
-    let findings =
-        reports.iter().flat_map(|report| report.findings.iter().map(move |finding| (report, finding)));
-    let findings: Vec<Value> = findings
+    let findings: Vec<Value> = all(reports)
         .map(|(report, finding)| {
             let Region { start, end } = region(report, finding);
             json!({
@@ -74,17 +77,12 @@ pub(crate) fn sarif(reports: &[Report]) -> Value {
         .iter()
         .map(|rule| json!({"id": rule.code(), "shortDescription": {"text": rule.about()}}))
         .collect();
-    let findings =
-        reports.iter().flat_map(|report| report.findings.iter().map(move |finding| (report, finding)));
-    let results: Vec<Value> = findings
+    let results: Vec<Value> = all(reports)
         .map(|(report, finding)| {
             let Region { start, end } = region(report, finding);
-            let level = match finding.rule.severity() {
-                severity @ (Severity::Error | Severity::Warning | Severity::Note) => severity.name(),
-            };
             json!({
                 "ruleId": finding.rule.code(),
-                "level": level,
+                "level": finding.rule.severity().name(),
                 "message": {"text": format!("{}; {}", finding.message, finding.help)},
                 "locations": [{"physicalLocation": {
                     "artifactLocation": {"uri": uri(&report.file.name)},
