@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::rejection::Rejection;
 
 /// Counters that are exported as 0 at load: `increase()` of Prometheus needs a sample before the first event.
-pub(crate) const FROM_THE_START: [&str; 11] = [
+pub(crate) const FROM_THE_START: [&str; 12] = [
     "decisions.outcome.user.reason.none",
     "cache_lookups.result.hit",
     "cache_lookups.result.miss",
@@ -17,6 +17,7 @@ pub(crate) const FROM_THE_START: [&str; 11] = [
     "batch_subrequests",
     "batch_answers_unreadable",
     "identity_headers_removed",
+    "tickets_refused",
     "host_failures",
     "host_verification_missing",
 ];

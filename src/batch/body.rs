@@ -27,6 +27,9 @@ use crate::token::user_id::UserId;
 /// authenticated batch gets this user id.
 pub(crate) const NOBODY: &str = "system.Everyone";
 
+/// The WSGI key of `Cookie`.
+const COOKIE_KEY: &str = "COOKIE";
+
 /// Bytes for which there is always room: a user id or the value of a claim header is seldom longer.
 const USUAL_TEXT_BYTES: usize = 128;
 
@@ -117,7 +120,13 @@ pub fn growth(gate: &Gate, content_length: usize, outer: &BatchRequest) -> usize
     };
     let users = [config.on_failure.unauthorized.as_ref(), outer.outcome.user_id()];
     let users = users.into_iter().flatten().map(UserId::as_str).chain([NOBODY]);
-    let mut member = users.map(|user| size(config.identity_header.name(), user)).max().unwrap_or_default();
+    let user = |user: &str| match &config.ticket {
+        None => size(config.identity_header.name(), user),
+        Some(ticket) => {
+            size("Cookie", "").saturating_add(ticket.cookie_bytes(user.len().max(USUAL_TEXT_BYTES)))
+        }
+    };
+    let mut member = users.map(user).max().unwrap_or_default();
     for (number, header) in config.claim_headers.iter().enumerate() {
         let text = outer.outcome.claim(number).map_or("", HeaderText::as_str);
         member = member.saturating_add(size(header.name(), text));
@@ -220,6 +229,7 @@ impl<'g> Rewriter<'g> {
         rest.0.extend(
             self.inherited.places.iter().filter_map(|(name, value)| self.without_tokens(name, value)),
         );
+        self.push_ticket(&mut rest, &self.usual, self.inherited.proof_without_path.is_some());
         defaults.headers = (had_headers || !rest.0.is_empty()).then_some(rest);
         Ok(())
     }
@@ -257,10 +267,13 @@ impl<'g> Rewriter<'g> {
             return Ok(None);
         }
         let has_own_token = places.iter().any(|(name, _)| self.is_token_header(name));
-        if has_own_token || outcome != self.usual {
+        let has_own_cookie = places.iter().any(|(name, _)| same_key(name, COOKIE_KEY));
+        let is_own = has_own_token || outcome != self.usual;
+        if is_own {
             self.push_identity(&mut rest, &outcome, self.inherited.proof_without_path.is_some());
         }
         rest.0.extend(places.iter().filter_map(|(name, value)| self.without_tokens(name, value)));
+        self.push_ticket(&mut rest, &outcome, is_own || has_own_cookie);
         request.headers = (had_headers || !rest.0.is_empty()).then_some(rest);
         request.path = request.path.take().map(|path| self.without_query_tokens(path));
         Ok(Some(request))
@@ -313,12 +326,14 @@ impl<'g> Rewriter<'g> {
         decision.outcome
     }
 
-    /// Sets the identity headers of a sub-request, or empties those that it would inherit from the batch.
+    /// Sets the identity headers of a sub-request, or empties those that it would inherit from the batch. A ticket
+    /// is not among them ([`push_ticket`](Self::push_ticket)).
     fn push_identity(&self, rest: &mut Headers, outcome: &Outcome, from_defaults: bool) {
         let config = self.gate.config();
         let outer = &self.outer.outcome;
         let mut push = |name: &str, value: &str| rest.0.push((name.to_owned(), value.to_owned()));
         match outcome.user_id() {
+            _ if config.ticket.is_some() => {}
             Some(user_id) => push(config.identity_header.name(), user_id.as_str()),
             None if from_defaults || outer.user_id().is_some() => push(config.identity_header.name(), NOBODY),
             None => {}
@@ -330,6 +345,22 @@ impl<'g> Rewriter<'g> {
                 None if from_defaults || outer.claim(number).is_some() => push(header.name(), ""),
                 None => {}
             }
+        }
+    }
+
+    /// Sets the `Cookie` of a sub-request with a ticket. One of its own would take the place of what it inherits, ticket
+    /// and all (`build_request` in `kinto/core/utils.py`). `is_own`: its identity is not the inherited one.
+    ///
+    /// With a ticket of its own, a sub-request has only the cookies that it names itself.
+    fn push_ticket(&self, headers: &mut Headers, outcome: &Outcome, is_own: bool) {
+        let Some(ticket) = &self.gate.config().ticket else { return };
+        let own = headers.0.iter().position(|(name, _)| same_key(name, COOKIE_KEY));
+        let own = own.map(|index| headers.0.remove(index).1);
+        if is_own || own.is_some() {
+            let values = own.iter().map(String::as_bytes);
+            let value = ticket.cookies(values, outcome.user_id(), self.now);
+            // Always in one spelling: Kinto takes two spellings for two headers, and merges only one.
+            headers.0.push(("Cookie".to_owned(), String::from_utf8(value).unwrap_or_default()));
         }
     }
 

@@ -1,5 +1,8 @@
 //! Keys that stand in for one that is where Envoy runs, and not here. Nothing is verified with them.
 
+/// A secret for tickets.
+pub(crate) const SECRET: &str = "no.ticket.is.signed.with.this.text";
+
 /// A key for an algorithm, as `public_key` has it.
 pub(crate) fn key(algorithm: &str) -> &'static str {
     match algorithm {

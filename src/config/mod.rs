@@ -7,6 +7,7 @@
 //! | `policy.rs`, `remote_jwks.rs` | the settings of a policy, and those of `remoteJwks` |
 //! | `refused.rs` | which tokens the operator has shut out |
 //! | `parse.rs` | the whole configuration, and the settings of all policies |
+//! | `ticket.rs` | the settings of `ticket` |
 //! | `header.rs` | the names of headers that only the filter writes |
 
 pub(crate) mod header;
@@ -15,3 +16,4 @@ pub(crate) mod policy;
 pub(crate) mod refused;
 pub(crate) mod remote_jwks;
 pub(crate) mod settings;
+pub(crate) mod ticket;

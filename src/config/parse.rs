@@ -6,15 +6,17 @@ use crate::config::header::{own_header, taken};
 use crate::config::policy::{ClaimHeader, Reader};
 use crate::config::refused::refused;
 use crate::config::settings::{ConfigError, MAX_SIZE, Settings, Topic, about, error, read};
+use crate::config::ticket::ticket;
 use crate::gate::cache::CacheLimits;
 use crate::gate::config::{BatchLimits, Config};
 use crate::gate::on_failure::{Action, OnFailure, OpenPaths};
 use crate::gate::policy::{Policy, PolicyIndex};
+use crate::gate::ticket::Ticket;
 use crate::keys::boringssl::HostVerify;
 use crate::request::credentials::Place;
 use crate::request::identity_header::IdentityHeader;
 use crate::token::header_text::Charset;
-use crate::token::user_id::UserId;
+use crate::token::user_id::{Carrier, UserId};
 
 /// The default of `open`: paths at which Kinto answers everybody.
 const OPEN_PATHS: [&str; 4] = ["/v1/", "/v1/__heartbeat__", "/v1/__lbheartbeat__", "/v1/__version__"];
@@ -53,19 +55,24 @@ pub(crate) fn parse_with(
     let mut settings = Settings::new(read(bytes)?, &[]);
     settings.refuse_unknown(&about(|_| true))?;
     let charset = charset(&mut settings)?;
+    let ticket = ticket(&mut settings, variable)?;
+    let carrier = if ticket.is_some() { Carrier::Ticket } else { Carrier::Header(charset) };
     let identity_header = identity_header(&mut settings)?;
     let usual_header =
         (!identity_header.is_spelled(USER_ID_HEADER)).then(|| IdentityHeader::new(USER_ID_HEADER.to_owned()));
     let refused = refused(&mut settings)?;
-    let mut reader = Reader::new(host, variable, charset, refused);
+    let mut reader = Reader::new(host, variable, charset, carrier, refused);
     let policies = policies(&mut settings, &mut reader)?;
     let Reader { claim_headers, warnings, .. } = reader;
+    check_cookie(ticket.as_ref(), &policies)?;
     check_headers(&identity_header, usual_header.as_ref(), &policies, &claim_headers)?;
     let config = Config {
-        on_failure: on_failure(&mut settings, &policies, charset)?,
+        on_failure: on_failure(&mut settings, &policies, carrier)?,
         policies,
         usual_header,
         identity_header,
+        charset,
+        ticket,
         claim_headers: claim_headers.into_iter().map(|header| header.header).collect(),
         forward_token: settings.bool("forwardToken", false)?,
         token_cache: token_cache(&mut settings)?,
@@ -74,6 +81,21 @@ pub(crate) fn parse_with(
     };
     settings.refuse_unread()?;
     Ok(config)
+}
+
+/// Checks that the cookie of tickets is not a place of tokens.
+fn check_cookie(ticket: Option<&Ticket>, policies: &[Policy]) -> Result<(), ConfigError> {
+    let Some(ticket) = ticket else { return Ok(()) };
+    let mut places = policies.iter().flat_map(|policy| policy.credentials.places());
+    if places.any(|place| *place == Place::Cookie(ticket.cookie_name.clone())) {
+        return Err(error(
+            "cookieName",
+            "is a cookie that holds tokens",
+            "write a name of its own, such as kjwt",
+        )
+        .within("ticket"));
+    }
+    Ok(())
 }
 
 /// Checks that no header has two meanings.
@@ -167,7 +189,7 @@ fn policy_list(list: Value, defaults: &Map<String, Value>) -> Result<Vec<(String
 fn on_failure(
     settings: &mut Settings,
     policies: &[Policy],
-    charset: Charset,
+    carrier: Carrier,
 ) -> Result<OnFailure, ConfigError> {
     let schemes = |policy: &Policy| {
         policy.credentials.places().iter().find_map(|place| match place {
@@ -185,7 +207,7 @@ fn on_failure(
         invalid: action(settings, "onInvalid", Action::UnauthorizedUser)?,
         keys_unavailable: action(settings, "onKeysUnavailable", Action::Reject)?,
         open: OpenPaths::new(&open),
-        unauthorized: unauthorized(settings, charset)?,
+        unauthorized: unauthorized(settings, carrier)?,
         challenge: policies.iter().find_map(schemes).unwrap_or_else(|| "Bearer".to_owned()),
     })
 }
@@ -205,7 +227,7 @@ fn action(settings: &mut Settings, name: &str, default: Action) -> Result<Action
     )
 }
 
-fn unauthorized(settings: &mut Settings, charset: Charset) -> Result<Option<UserId>, ConfigError> {
+fn unauthorized(settings: &mut Settings, carrier: Carrier) -> Result<Option<UserId>, ConfigError> {
     let value = match settings.take_nullable("unauthorizedUserId") {
         None => Value::String("public".to_owned()),
         Some(Value::Null) => return Ok(None),
@@ -219,7 +241,7 @@ fn unauthorized(settings: &mut Settings, charset: Charset) -> Result<Option<User
         }
         Some(value) => value,
     };
-    UserId::from_value(&value, charset).map(Some).map_err(|rejection| {
+    UserId::from_value(&value, carrier).map(Some).map_err(|rejection| {
         error(
             "unauthorizedUserId",
             format!("cannot be a user id ({})", rejection.code()),

@@ -20,6 +20,7 @@ use crate::token::claim_name::ClaimName;
 use crate::token::claims::{Issuers, Refused, RequiredMembers, Rules};
 use crate::token::header_text::Charset;
 use crate::token::jws::Padding;
+use crate::token::user_id::Carrier;
 
 /// The largest `leeway`, in seconds. More than a day is a mistake in the unit.
 const MAX_LEEWAY: u64 = 86_400;
@@ -37,6 +38,7 @@ pub(crate) struct Reader<'v> {
     /// The value of a variable of the environment.
     variable: &'v dyn Fn(&str) -> Option<String>,
     charset: Charset,
+    carrier: Carrier,
     /// What is refused in all policies.
     refused: Refused,
     /// The headers of `claimsToHeaders` of all policies that were read.
@@ -57,9 +59,10 @@ impl<'v> Reader<'v> {
         host: Option<HostVerify>,
         variable: &'v dyn Fn(&str) -> Option<String>,
         charset: Charset,
+        carrier: Carrier,
         refused: Refused,
     ) -> Self {
-        Self { host, variable, charset, refused, claim_headers: Vec::new(), warnings: Vec::new() }
+        Self { host, variable, charset, carrier, refused, claim_headers: Vec::new(), warnings: Vec::new() }
     }
 
     /// Reads the policy of this name and index.
@@ -91,6 +94,7 @@ impl<'v> Reader<'v> {
             algorithms,
             verification: if is_verified { Verification::On { keys, rules } } else { Verification::Off },
             user_id_claim: ClaimName::new(settings.text("userIdTokenKey", "sub")?),
+            carrier: self.carrier,
             charset: self.charset,
             header_claims: self.header_claims(settings)?,
         })
@@ -130,7 +134,7 @@ impl<'v> Reader<'v> {
         algorithms: &[Algorithm],
     ) -> Result<Vec<Key>, ConfigError> {
         let (setting, text) = match settings.take("publicKeyEnv") {
-            Some(name) => ("publicKeyEnv", key_in_environment(&name, self.variable)?),
+            Some(name) => ("publicKeyEnv", in_environment("publicKeyEnv", &name, self.variable)?),
             None => ("public_key", public_key(settings)?),
         };
         let keys = algorithms.iter().map(|algorithm| {
@@ -328,11 +332,12 @@ fn public_key(settings: &mut Settings) -> Result<String, ConfigError> {
 }
 
 /// The key in a variable of the environment that the host gives to the module.
-fn key_in_environment(
+pub(crate) fn in_environment(
+    setting: &str,
     name: &Value,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<String, ConfigError> {
-    let fault = |fault: &str, remedy: &str| Err(error("publicKeyEnv", fault, remedy));
+    let fault = |fault: &str, remedy: &str| Err(error(setting, fault, remedy));
     let is_name = |name: &&str| !name.is_empty() && !name.contains(['=', '\0']);
     let Some(name) = name.as_str().filter(is_name) else {
         return fault("is not the name of a variable", "write for example KINTO_JWT_SECRET");

@@ -107,7 +107,7 @@ pub(crate) enum Topic {
 }
 
 /// All settings, in the order in which messages and the documentation list them.
-pub(crate) const SETTINGS: [(&str, Topic); 35] = [
+pub(crate) const SETTINGS: [(&str, Topic); 36] = [
     ("public_key", Topic::Key),
     ("publicKeyEnv", Topic::Key),
     ("jwks", Topic::Key),
@@ -139,6 +139,7 @@ pub(crate) const SETTINGS: [(&str, Topic); 35] = [
     ("open", Topic::Global),
     ("userIdHeader", Topic::Global),
     ("userIdCharset", Topic::Global),
+    ("ticket", Topic::Global),
     ("forwardToken", Topic::Global),
     ("tokenCache", Topic::Global),
     ("batch", Topic::Global),

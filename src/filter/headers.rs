@@ -11,6 +11,7 @@ use crate::gate::decide::Gate;
 use crate::gate::decision::{Decision, Outcome};
 use crate::request::Request;
 use crate::request::credentials::Place;
+use crate::token::claims::NumericDate;
 
 /// Strips the headers of a request, and decides by them.
 pub(super) fn take_headers(gate: &Gate, host: &impl Host, end_of_stream: bool) -> Next {
@@ -72,7 +73,10 @@ pub(super) fn strip(
     fields: &[(String, Vec<u8>)],
 ) -> Result<usize, HostError> {
     let mut removed = 0_usize;
-    for (name, _) in fields.iter().filter(|(name, _)| gate.config().is_ours(name)) {
+    // No cookie may be in trailers (RFC 9110 section 6.5.1).
+    let is_cookie =
+        |name: &str| list == Fields::RequestTrailers && name == "cookie" && gate.config().ticket.is_some();
+    for (name, _) in fields.iter().filter(|(name, _)| gate.config().is_ours(name) || is_cookie(name)) {
         host.set_field(list, name, None)?;
         removed = removed.saturating_add(1);
     }
@@ -92,7 +96,7 @@ fn decide_headers<H: Host>(
     end_of_stream: bool,
     waited: Option<Arrived>,
 ) -> Next {
-    let mut decision = decide(gate, host, headers)?;
+    let (mut decision, now) = decide(gate, host, headers)?;
     if let Some(policy) = decision.awaits.filter(|_| waited.is_none()) {
         match host.wait(policy)? {
             Wait::Granted => {
@@ -105,6 +109,7 @@ fn decide_headers<H: Host>(
     }
     remove_tokens(host, &decision.remove, headers)?;
     write_identity(gate, host, &decision.outcome)?;
+    write_ticket(gate, host, &decision.outcome, now)?;
 
     let target = match end_of_stream {
         true => Target::Other,
@@ -129,6 +134,9 @@ fn decide_headers<H: Host>(
     }
     match &decision.outcome {
         Outcome::Rejected(answer) => answered(host, answer, has_origin(headers)?),
+        outcome if gate.config().ticket.is_some() && outcome.user_id().is_some() => {
+            Ok((Flow::Continue, State::Ticketed))
+        }
         _ => Ok((Flow::Continue, State::Done)),
     }
 }
@@ -143,7 +151,7 @@ fn decide<'g, H: Host>(
     gate: &'g Gate,
     host: &H,
     headers: &RequestHeaders<'_, H>,
-) -> Result<Decision<'g>, HostError> {
+) -> Result<(Decision<'g>, NumericDate), HostError> {
     let checked = gate.counters().verifications();
     let start = host.now()?;
     let decision = gate.decide(headers, start.as_secs());
@@ -151,7 +159,7 @@ fn decide<'g, H: Host>(
     if gate.counters().verifications() != checked {
         host.record_verification(host.now()?.saturating_sub(start));
     }
-    Ok(decision)
+    Ok((decision, start.as_secs()))
 }
 
 fn remove_tokens<H: Host>(
@@ -186,8 +194,9 @@ fn remove_tokens<H: Host>(
 /// Writes the headers that Kinto trusts. The client's own were removed before.
 fn write_identity(gate: &Gate, host: &impl Host, outcome: &Outcome) -> Result<(), HostError> {
     let config = gate.config();
-    if let Some(user_id) = outcome.user_id() {
-        let user_id = user_id.to_header_value();
+    let written = outcome.user_id().filter(|_| config.writes_identity_header());
+    // Where there is a ticket, the header is for other filters, and a user id that no header carries stays away.
+    if let Some(user_id) = written.and_then(|user_id| user_id.to_header_value(config.charset)) {
         host.set_field(Fields::RequestHeaders, config.identity_header.name(), Some(&user_id))?;
     }
     for (number, header) in config.claim_headers.iter().enumerate() {
@@ -196,6 +205,22 @@ fn write_identity(gate: &Gate, host: &impl Host, outcome: &Outcome) -> Result<()
         }
     }
     Ok(())
+}
+
+/// Writes the cookie that Kinto trusts, if the operator has set `ticket`, in the place of the client's own.
+fn write_ticket(gate: &Gate, host: &impl Host, outcome: &Outcome, now: NumericDate) -> Result<(), HostError> {
+    let Some(ticket) = &gate.config().ticket else { return Ok(()) };
+    let (list, name) = (Fields::RequestHeaders, "cookie");
+    let held = match host.field(list, name)? {
+        None => Vec::new(),
+        Some(_) => host.fields(list)?,
+    };
+    let values = held.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_slice());
+    let cookies = ticket.cookies(values, outcome.user_id(), now);
+    match cookies.is_empty() {
+        true if held.is_empty() => Ok(()),
+        is_empty => host.set_field(list, name, (!is_empty).then_some(&cookies)),
+    }
 }
 
 /// Lets the headers of a batch go on. Its body follows when it is decided.

@@ -78,6 +78,12 @@ pub trait Host {
     /// The list is unchanged.
     fn set_field(&self, list: Fields, name: &str, value: Option<&[u8]>) -> Result<(), HostError>;
 
+    /// Adds a field to a list; others of its name stay.
+    ///
+    /// # Errors
+    /// The list is unchanged.
+    fn add_field(&self, list: Fields, name: &str, value: &[u8]) -> Result<(), HostError>;
+
     /// At most `size` bytes of the part of a body that the host holds.
     ///
     /// # Errors

@@ -11,7 +11,9 @@ use crate::batch::refusal::Refusal;
 use crate::filter::body::{Phase, decide_body};
 use crate::filter::headers::{decide_again, strip, take_headers};
 use crate::filter::host::{Fields, Host, HostError};
-use crate::filter::response::{check_answer, check_overflow, replace_body, splice_body};
+use crate::filter::response::{
+    check_answer, check_overflow, check_ticket, replace_body, splice_body, strip_set_cookie,
+};
 use crate::filter::state::{Arrived, At, Flow, Next, State, refuse};
 use crate::gate::decide::Gate;
 
@@ -53,7 +55,9 @@ impl HttpRequest {
             state @ (State::AwaitingKeys(_) | State::Batch(_) | State::Overflowed(_) | State::Answered) => {
                 Ok((Flow::Pause, state))
             }
-            state @ (State::Splicing(_) | State::BatchForwarded | State::Done) => Ok((Flow::Continue, state)),
+            state @ (State::Splicing(_) | State::BatchForwarded | State::Ticketed | State::Done) => {
+                Ok((Flow::Continue, state))
+            }
         };
         self.settle(gate, host, next)
     }
@@ -73,7 +77,9 @@ impl HttpRequest {
             state @ (State::AwaitingKeys(_) | State::Overflowed(_) | State::Answered) => {
                 Ok((Flow::Pause, state))
             }
-            state @ (State::Splicing(_) | State::BatchForwarded | State::Done) => Ok((Flow::Continue, state)),
+            state @ (State::Splicing(_) | State::BatchForwarded | State::Ticketed | State::Done) => {
+                Ok((Flow::Continue, state))
+            }
         });
         self.settle(gate, host, next)
     }
@@ -106,14 +112,16 @@ impl HttpRequest {
     /// The headers of the answer have come; with `end_of_stream` there is no body. The answer is Kinto's, or the
     /// host's own.
     pub fn on_response_headers(&mut self, gate: &Gate, host: &impl Host, end_of_stream: bool) -> Flow {
-        let next = match self.take() {
+        let state = self.take();
+        let next = strip_set_cookie(gate, host).and_then(|is_refused| match state {
             State::Splicing(splicer) => check_answer(gate, host, splicer, end_of_stream),
             State::AwaitingKeys(_) | State::Batch(_) => {
                 check_overflow(gate, host, State::Answered, end_of_stream)
             }
             State::BatchForwarded => check_overflow(gate, host, State::Done, end_of_stream),
+            State::Ticketed => check_ticket(gate, host, is_refused),
             state => Ok((Flow::Continue, state)),
-        };
+        });
         self.settle(gate, host, next)
     }
 

@@ -5,9 +5,45 @@ use log::error;
 use crate::answer::Answer;
 use crate::batch::refusal::{Refusal, utf_8_media_type};
 use crate::batch::splice::Splicer;
-use crate::filter::host::{Body, Fields, Host};
+use crate::filter::host::{Body, Fields, Host, HostError};
 use crate::filter::state::{Flow, Next, State, answered, count_refusal};
 use crate::gate::decide::Gate;
+use crate::request::cookies::is_set_cookie;
+
+/// Removes Kinto's `Set-Cookie` of the ticket from an answer: the cookie is between the filter and Kinto. Says whether
+/// there was one. Kinto sends it with each 401 (`forget` in `pyramid/authentication.py`).
+pub(super) fn strip_set_cookie(gate: &Gate, host: &impl Host) -> Result<bool, HostError> {
+    let Some(ticket) = &gate.config().ticket else { return Ok(false) };
+    let (list, name) = (Fields::ResponseHeaders, "set-cookie");
+    if host.field(list, name)?.is_none() {
+        return Ok(false);
+    }
+    let fields = host.fields(list)?.into_iter().filter(|(other, _)| other == name).map(|(_, value)| value);
+    let (ours, others): (Vec<_>, Vec<_>) =
+        fields.partition(|value| is_set_cookie(value, ticket.cookie_name.as_bytes()));
+    if ours.is_empty() {
+        return Ok(false);
+    }
+    host.set_field(list, name, None)?;
+    for value in others {
+        host.add_field(list, name, &value)?;
+    }
+    Ok(true)
+}
+
+/// Looks at the answer to a request with a ticket. `is_refused`: Kinto has answered 401, which it never does to a user
+/// whom it believes (`forbidden` in `kinto/core/views/errors.py`).
+pub(super) fn check_ticket(gate: &Gate, host: &impl Host, is_refused: bool) -> Next {
+    if is_refused {
+        gate.counters().add("tickets_refused".to_owned(), 1);
+    }
+    if gate.clock().is_due()
+        && let Some(date) = host.field(Fields::ResponseHeaders, "date")?
+    {
+        gate.clock().compare(&date, host.now()?.as_secs());
+    }
+    Ok((Flow::Continue, State::Done))
+}
 
 /// Lets the answer begin if entries can be put into it: it is JSON and not encoded.
 pub(super) fn check_answer(gate: &Gate, host: &impl Host, splicer: Splicer, end_of_stream: bool) -> Next {

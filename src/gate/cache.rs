@@ -114,7 +114,7 @@ fn entry_size(token: &[u8], verified: &Identity) -> usize {
     let issuer = verified.issuer.as_ref().map_or(0, |issuer| text_size(issuer));
     let claims = verified.claims.iter().flat_map(|claims| claims.iter().flatten());
     let texts = claims.fold(issuer, |sum, text| text_size(text.as_str()).saturating_add(sum));
-    let user_id = verified.user_id.as_str().len();
+    let user_id = verified.user_id.size();
     token.len().saturating_add(user_id).saturating_add(texts).saturating_add(ENTRY_OVERHEAD)
 }
 
@@ -131,13 +131,13 @@ mod tests {
     use crate::gate::policy::PolicyIndex;
     use crate::token::claims::Validity;
     use crate::token::header_text::Charset;
-    use crate::token::user_id::UserId;
+    use crate::token::user_id::{Carrier, UserId};
 
     fn alice() -> Identity {
         Identity {
             policy: PolicyIndex(0),
             issuer: None,
-            user_id: UserId::from_value(&json!("alice"), Charset::Ascii).unwrap(),
+            user_id: UserId::from_value(&json!("alice"), Carrier::Header(Charset::Ascii)).unwrap(),
             claims: None,
             validity: Validity::default(),
         }

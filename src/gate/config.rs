@@ -3,8 +3,10 @@
 use crate::gate::cache::CacheLimits;
 use crate::gate::on_failure::{Action, OnFailure};
 use crate::gate::policy::{Policy, PolicyIndex};
+use crate::gate::ticket::Ticket;
 use crate::request::credentials::Place;
 use crate::request::identity_header::IdentityHeader;
+use crate::token::header_text::Charset;
 
 /// The validated configuration.
 #[derive(Debug)]
@@ -13,8 +15,12 @@ pub struct Config {
     pub(crate) policies: Vec<Policy>,
     /// `onMissing`, `onInvalid`, `onKeysUnavailable`, `open` and `unauthorizedUserId`.
     pub(crate) on_failure: OnFailure,
-    /// `userIdHeader`: the header that Kinto trusts.
+    /// `userIdHeader`: the header that Kinto trusts, or other filters where there is a ticket.
     pub(crate) identity_header: IdentityHeader,
+    /// `userIdCharset`: the characters that headers carry.
+    pub(crate) charset: Charset,
+    /// `ticket`: the cookie that Kinto trusts in the place of the header.
+    pub(crate) ticket: Option<Ticket>,
     /// The headers of `claimsToHeaders`, of all policies.
     pub(crate) claim_headers: Vec<IdentityHeader>,
     /// The header `userId`, if `userIdHeader` names another: a Kinto that still trusts it must not get a client's.
@@ -51,6 +57,11 @@ impl Config {
         let OnFailure { missing, invalid, keys_unavailable, .. } = self.on_failure;
         let fetches = self.policies.iter().any(|policy| policy.remote().is_some());
         [missing, invalid].contains(&Action::Reject) || (fetches && keys_unavailable == Action::Reject)
+    }
+
+    /// Whether the identity header is written: without a ticket, or if the operator has named it.
+    pub(crate) fn writes_identity_header(&self) -> bool {
+        self.ticket.as_ref().is_none_or(|ticket| ticket.header_too)
     }
 
     /// Whether WSGI files a header of this name under the key of a header that only this filter may write.

@@ -9,6 +9,7 @@ use crate::answer::Answer;
 use crate::counters::Counters;
 use crate::gate::cache::TokenCache;
 use crate::gate::choose::{Chosen, choose};
+use crate::gate::clock::Clock;
 use crate::gate::config::Config;
 use crate::gate::decision::{Decision, Outcome};
 use crate::gate::on_failure::Action;
@@ -28,6 +29,7 @@ pub struct Gate {
     cache: TokenCache,
     last_header: LastHeader,
     counters: Counters,
+    clock: Clock,
 }
 
 /// What the token of a request proves, or why it proves nothing.
@@ -58,6 +60,7 @@ impl Gate {
             cache: TokenCache::new(config.token_cache),
             last_header: LastHeader::default(),
             counters: Counters::default(),
+            clock: Clock::default(),
             config,
         }
     }
@@ -211,6 +214,11 @@ impl Gate {
     /// What the gate and the filter count.
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// The host's clock beside Kinto's.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Returns what was counted since the last call, by name.

@@ -18,7 +18,7 @@ use crate::token::claim_name::ClaimName;
 use crate::token::claims::{Admitted, Issuers, NumericDate, RequiredMembers, Rules, Validity};
 use crate::token::header_text::{Charset, HeaderText};
 use crate::token::jws::{LastHeader, Padding, Token};
-use crate::token::user_id::UserId;
+use crate::token::user_id::{Carrier, UserId};
 
 /// Whose tokens are believed, and what they must say.
 #[derive(Debug)]
@@ -43,7 +43,9 @@ pub(crate) struct Policy {
     pub(crate) verification: Verification,
     /// `userIdTokenKey`: the claim that names the user.
     pub(crate) user_id_claim: ClaimName,
-    /// `userIdCharset`: the characters that the user id and the claim headers may have.
+    /// What carries the user id.
+    pub(crate) carrier: Carrier,
+    /// `userIdCharset`: the characters that the claim headers may have.
     pub(crate) charset: Charset,
     /// `claimsToHeaders`: for each of the configuration's claim headers, the claim that fills it. May be
     /// shorter than the list of headers; the rest is `None`.
@@ -111,7 +113,7 @@ impl Policy {
                 rules.admit(claims, &self.issuers, now)?
             }
         };
-        let user_id = UserId::from_claims(&admitted, &self.user_id_claim, self.charset)?;
+        let user_id = UserId::from_claims(&admitted, &self.user_id_claim, self.carrier)?;
         Ok(Identity {
             policy: self.index,
             issuer: admitted.object().get("iss").and_then(Value::as_str).map(Rc::from),

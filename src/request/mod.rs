@@ -3,8 +3,10 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `credentials.rs` | the places where a token may be, and the one token in them |
+//! | `cookies.rs` | the cookie that only this filter may write |
 //! | `identity_header.rs` | the header that Kinto trusts, in every spelling |
 
+pub(crate) mod cookies;
 pub(crate) mod credentials;
 pub(crate) mod identity_header;
 

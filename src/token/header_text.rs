@@ -44,29 +44,11 @@ pub(crate) enum NotCarried {
 pub struct HeaderText(Rc<str>);
 
 impl HeaderText {
-    /// Renders a JSON value as `kinto_jwt` does (Python's `str`): `"a"` is `a`, `42` is `42`, `true` is `True`.
+    /// Renders a JSON value as text, and checks that a header carries it.
     pub(crate) fn from_value(value: &Value, charset: Charset) -> Result<Self, NotCarried> {
-        let text = match value {
-            Value::String(text) => Cow::Borrowed(text.as_str()),
-            Value::Number(number) if number.is_u64() || number.is_i64() => Cow::Owned(number.to_string()),
-            Value::Bool(true) => Cow::Borrowed("True"),
-            Value::Bool(false) => Cow::Borrowed("False"),
-            _ => return Err(NotCarried::Type),
-        };
-        if text.is_empty() {
-            return Err(NotCarried::Empty);
-        }
-        if text.chars().any(char::is_control) {
-            return Err(NotCarried::Control);
-        }
-        if text.trim().len() != text.len() {
-            return Err(NotCarried::OuterSpace);
-        }
-        match charset {
-            Charset::Ascii if !text.is_ascii() => Err(NotCarried::NotAscii),
-            Charset::Latin1 if text.chars().any(|c| u8::try_from(c).is_err()) => Err(NotCarried::NotLatin1),
-            _ => Ok(Self(text.into())),
-        }
+        let text = rendered(value)?;
+        check(&text, charset)?;
+        Ok(Self(text.into()))
     }
 
     /// The text.
@@ -75,14 +57,52 @@ impl HeaderText {
         &self.0
     }
 
-    /// The text as the bytes of a header value, in latin-1.
+    /// The text as the bytes of a header value.
     #[must_use]
     pub fn to_header_value(&self) -> Cow<'_, [u8]> {
-        if self.0.is_ascii() {
-            Cow::Borrowed(self.0.as_bytes())
-        } else {
-            Cow::Owned(self.0.chars().filter_map(|c| u8::try_from(c).ok()).collect())
-        }
+        to_latin_1(&self.0)
+    }
+}
+
+/// Renders a JSON value as `kinto_jwt` does (Python's `str`): `"a"` is `a`, `42` is `42`, `true` is `True`.
+///
+/// # Errors
+/// It is neither text nor a whole number nor a boolean, or it is empty.
+pub(crate) fn rendered(value: &Value) -> Result<Cow<'_, str>, NotCarried> {
+    let text = match value {
+        Value::String(text) => Cow::Borrowed(text.as_str()),
+        Value::Number(number) if number.is_u64() || number.is_i64() => Cow::Owned(number.to_string()),
+        Value::Bool(true) => Cow::Borrowed("True"),
+        Value::Bool(false) => Cow::Borrowed("False"),
+        _ => return Err(NotCarried::Type),
+    };
+    if text.is_empty() { Err(NotCarried::Empty) } else { Ok(text) }
+}
+
+/// Checks that a header carries a text exactly.
+///
+/// # Errors
+/// Why it does not.
+pub(crate) fn check(text: &str, charset: Charset) -> Result<(), NotCarried> {
+    if text.chars().any(char::is_control) {
+        return Err(NotCarried::Control);
+    }
+    if text.trim().len() != text.len() {
+        return Err(NotCarried::OuterSpace);
+    }
+    match charset {
+        Charset::Ascii if !text.is_ascii() => Err(NotCarried::NotAscii),
+        Charset::Latin1 if text.chars().any(|c| u8::try_from(c).is_err()) => Err(NotCarried::NotLatin1),
+        _ => Ok(()),
+    }
+}
+
+/// A text of characters up to U+00FF as the bytes of a header value, in latin-1.
+pub(crate) fn to_latin_1(text: &str) -> Cow<'_, [u8]> {
+    if text.is_ascii() {
+        Cow::Borrowed(text.as_bytes())
+    } else {
+        Cow::Owned(text.chars().filter_map(|c| u8::try_from(c).ok()).collect())
     }
 }
 

@@ -1,49 +1,111 @@
 //! The user id: what Kinto puts after `kinto_jwt:`.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
 
 use serde_json::Value;
 
 use crate::rejection::Rejection;
 use crate::token::claim_name::ClaimName;
 use crate::token::claims::Admitted;
-use crate::token::header_text::{Charset, HeaderText, NotCarried};
+use crate::token::header_text::{Charset, NotCarried, check, rendered, to_latin_1};
 
-/// A user id. An altered user id would be another user, so a header carries it exactly, or the token is invalid.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserId(HeaderText);
+/// What carries user ids to Kinto, and so which texts they may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    /// The identity header: a text that a header with these characters carries exactly.
+    Header(Charset),
+    /// A ticket: every text that is not empty.
+    Ticket,
+}
+
+/// Bytes of a ticket without the user id in it, with the counters of its `Rc` and the overhead of the allocator.
+const TICKET_BYTES: usize = 192;
+
+/// A user id. An altered user id would be another user, so it reaches Kinto exactly, or the token is invalid.
+#[derive(Clone)]
+pub struct UserId(Rc<Inner>);
+
+struct Inner {
+    text: Box<str>,
+    carrier: Carrier,
+    /// The ticket that was signed last, and when, in seconds since 1970.
+    ticket: RefCell<Option<(u64, Rc<str>)>>,
+}
 
 impl UserId {
     /// The user id in admitted claims.
     ///
     /// # Errors
-    /// There is no claim of this name, or a header cannot carry its value exactly.
+    /// There is no claim of this name, or its value cannot be carried exactly.
     pub(crate) fn from_claims(
         claims: &Admitted,
         name: &ClaimName,
-        charset: Charset,
+        carrier: Carrier,
     ) -> Result<Self, Rejection> {
-        Self::from_value(name.find(claims.object()).ok_or(Rejection::NoUserIdClaim)?, charset)
+        Self::from_value(name.find(claims.object()).ok_or(Rejection::NoUserIdClaim)?, carrier)
     }
 
     /// A user id from the configuration (`unauthorizedUserId`).
     ///
     /// # Errors
-    /// A header cannot carry the value exactly.
-    pub(crate) fn from_value(value: &Value, charset: Charset) -> Result<Self, Rejection> {
-        Ok(Self(HeaderText::from_value(value, charset)?))
+    /// The value cannot be carried exactly.
+    pub(crate) fn from_value(value: &Value, carrier: Carrier) -> Result<Self, Rejection> {
+        let text = rendered(value)?;
+        if let Carrier::Header(charset) = carrier {
+            check(&text, charset)?;
+        }
+        Ok(Self(Rc::new(Inner { text: text.into(), carrier, ticket: RefCell::default() })))
+    }
+
+    /// Bytes of its texts in memory, at most: the user id, and the ticket that may be signed for it.
+    pub(crate) fn size(&self) -> usize {
+        let text = self.0.text.len();
+        match self.0.carrier {
+            Carrier::Header(_) => text,
+            Carrier::Ticket => {
+                text.div_ceil(3).saturating_mul(4).saturating_add(TICKET_BYTES).saturating_add(text)
+            }
+        }
     }
 
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        &self.0.text
     }
 
-    /// The id as the bytes of a header value, in latin-1.
-    #[must_use]
-    pub fn to_header_value(&self) -> Cow<'_, [u8]> {
-        self.0.to_header_value()
+    /// The id as the bytes of a header value; `None` if a header with these characters does not carry it exactly.
+    pub(crate) fn to_header_value(&self, charset: Charset) -> Option<Cow<'_, [u8]>> {
+        check(self.as_str(), charset).ok().map(|()| to_latin_1(self.as_str()))
+    }
+
+    /// The ticket that was signed last, if that was at the time `now` or at most `max_age` seconds before it; else a
+    /// new one, which `sign` makes.
+    pub(crate) fn ticket(&self, now: u64, max_age: u64, sign: impl FnOnce() -> Rc<str>) -> Rc<str> {
+        let mut ticket = self.0.ticket.borrow_mut();
+        match &*ticket {
+            Some((signed, value)) if now.checked_sub(*signed).is_some_and(|age| age <= max_age) => {
+                Rc::clone(value)
+            }
+            _ => Rc::clone(&ticket.insert((now, sign())).1),
+        }
+    }
+}
+
+impl PartialEq for UserId {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for UserId {}
+
+impl fmt::Debug for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("UserId").field(&self.as_str()).finish()
     }
 }
 

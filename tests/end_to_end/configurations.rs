@@ -167,7 +167,7 @@ fn the_example_is_loaded_as_it_is_and_the_demo_token_fits_it() {
         }
     }
     assert!(count > 0);
-    let kinto = Kinto::behind_envoy();
+    let kinto = Kinto::of_the_example();
     let envoy = Envoy::start(&demo_config(kinto.port("kinto")));
     let minted = Command::new(made(".venv/bin/python"))
         .arg(project("envoy/demo/mint.py"))

@@ -21,6 +21,7 @@ use std::time::Instant;
 use kinto_jwt_filter::is_batch;
 use serde_json::{Value, json};
 
+use kit::carrier::{self, Carrier, tickets};
 use kit::forgeries::{json_type, without_safeguards};
 use kit::http::{self, Response, authorization, header};
 use kit::servers::{self, Envoy, Kinto, as_struct, closing_after_each, config_of};
@@ -53,6 +54,8 @@ struct Tokens {
     expired: String,
     other_key: String,
     unsigned: String,
+    /// A ticket that Kinto believes, as if somebody had read it on its way.
+    ticket: String,
 }
 
 impl Tokens {
@@ -64,6 +67,7 @@ impl Tokens {
             expired: rs256(&json!({"sub": "forged-expired", "exp": 1})),
             other_key: token("RS256", "rsa-other", &claims("forged-key")),
             unsigned: token("none", "", &claims("forged-none")),
+            ticket: tickets(&[(carrier::SECRET, 86_400, "forged-ticket")]).remove(0),
         }
     }
 }
@@ -96,22 +100,31 @@ fn run<T>(cases: Range<usize>, new: impl Fn() -> T + Sync, each: impl Fn(&mut T,
 }
 
 /// The settings that hostile batches meet, in turn; honest ones meet the first.
-fn plugins() -> [(&'static str, Value); 3] {
+fn plugins(carrier: Carrier) -> [(&'static str, Value); 3] {
     let places = json!([{"header": "Authorization", "schemes": ["JWT"]}, {"cookie": "t"}, {"query": "t"}]);
     [
         ("defaults", json!({})),
         ("reject", json!({"onMissing": "reject", "onInvalid": "reject"})),
         ("places", json!({"from": places, "claimsToHeaders": {"X-Sub": "sub"}, "forwardToken": true})),
     ]
-    .map(|(name, more)| (name, as_struct(&settings_with(more))))
+    .map(|(name, more)| (name, as_struct(&carrier.settings(settings_with(more)))))
 }
 
 #[test]
 fn made_up_batches_are_what_their_tokens_prove() {
+    made_up_batches(Carrier::Header);
+}
+
+#[test]
+fn made_up_batches_are_what_their_tokens_prove_with_tickets() {
+    made_up_batches(Carrier::Ticket);
+}
+
+fn made_up_batches(carrier: Carrier) {
     let (tokens, report) = (Tokens::new(), Mutex::new(Report::default()));
     let (cases, started) = (variable("FUZZ_CASES", CASES), Instant::now());
     for first in (0..cases).step_by(ROUND) {
-        make_up_batches(first..cases.min(first + ROUND), &tokens, &report, started);
+        make_up_batches(carrier, first..cases.min(first + ROUND), &tokens, &report, started);
     }
 
     let report = report.into_inner().unwrap();
@@ -133,13 +146,20 @@ fn made_up_batches_are_what_their_tokens_prove() {
 }
 
 /// Sends made-up batches to a new Kinto behind the filter and to a new one without.
-fn make_up_batches(cases: Range<usize>, tokens: &Tokens, report: &Mutex<Report>, started: Instant) {
+fn make_up_batches(
+    carrier: Carrier,
+    cases: Range<usize>,
+    tokens: &Tokens,
+    report: &Mutex<Report>,
+    started: Instant,
+) {
     let server = std::env::var("FUZZ_SERVER").ok();
-    let servers = server.as_ref().map(|_| Servers::start(&servers::observed()));
-    let (behind, alone) = (Kinto::observed(), Kinto::observed());
+    let servers = server.as_ref().map(|_| Servers::start(&carrier.observed()));
+    let behind = Kinto::start(&json!({"kinto": carrier.observed()}), None);
+    let alone = Kinto::observed();
     let behind =
         servers.as_ref().map_or(behind.port("kinto"), |servers| servers.port(server.as_ref().unwrap()));
-    let plugins = plugins();
+    let plugins = plugins(carrier);
     let mut config = config_of(behind, &plugins);
     if server.is_some() {
         closing_after_each(&mut config);
@@ -149,10 +169,10 @@ fn make_up_batches(cases: Range<usize>, tokens: &Tokens, report: &Mutex<Report>,
     }
     let envoy = Envoy::start(&config);
     // Default buckets are made at their first use, which is to be no case's own.
-    for user in ["alice", "bob", "public"] {
-        for port in [behind, alone.port("kinto")] {
-            http::get(port, "/v1/buckets/default", &[header("userId", user)]);
-        }
+    for (user, token) in [("alice", Some(&tokens.alice)), ("bob", Some(&tokens.bob)), ("public", None)] {
+        let token: Vec<_> = token.map(|token| authorization(token)).into_iter().collect();
+        http::get(envoy.port("defaults"), "/v1/buckets/default", &token);
+        http::get(alone.port("kinto"), "/v1/buckets/default", &[header("userId", user)]);
     }
 
     let connections = || {
@@ -237,7 +257,12 @@ fn compare_honest(
         return Some(format!("not honest, HTTP {}: {}", theirs.status, batch.with_identities));
     }
     let (ours_seen, theirs_seen) = (seen(&ours, "x-seen-users"), seen(&theirs, "x-seen-users"));
-    if ours_seen.iter().any(|user| !theirs_seen.contains(user) || (user == "bob" && !batch.has_bobs)) {
+    // With a ticket, nobody is nobody: the header has a name for it.
+    let nobody = |user: &Value| user.is_null() && theirs_seen.contains(&json!("system.Everyone"));
+    if ours_seen
+        .iter()
+        .any(|user| !nobody(user) && !theirs_seen.contains(user) || (user == "bob" && !batch.has_bobs))
+    {
         return Some(format!("as {ours_seen:?}, not {theirs_seen:?}: {}", batch.with_identities));
     }
     let (ours, theirs) = (normalised(ours.json()), normalised(theirs.json()));

@@ -23,4 +23,5 @@ mod plugin_file;
 mod promise;
 mod rewriting;
 mod rotation;
+mod ticket;
 mod wsgi;

@@ -1,11 +1,12 @@
 """Serves several real Kinto applications, each on a free port of its own, from one process.
 
 Standard input: {name: {"ini": path, "settings": {..}, "observe": bool}}, each of them optional: the settings are
-over those of the file, or of MEMORY without one. Or {name: {"paste": path, "app": name, "environment": {..}}}: what
+over those of the file, or of MEMORY without one, and null leaves one out. Or {name: {"paste": path, "app": name, "environment": {..}}}: what
 PasteDeploy makes of the file, as `kinto start` does, with these variables. Standard output: one line, {name: port}.
 
 An application that is observed says in each answer what happened inside: X-Seen-Users lists the identities (the
-header userId, null for none) of the request and of all requests that Kinto made of it in the process;
+header userId, or the user of the ticket where there is a secret, null for none) of the request and of all requests
+that Kinto made of it in the process;
 X-Seen-Views lists their methods and routes, in order.
 """
 
@@ -21,6 +22,7 @@ warnings.simplefilter("ignore")
 
 import kinto  # noqa: E402
 from paste.deploy import loadapp  # noqa: E402
+from pyramid.authentication import AuthTktCookieHelper  # noqa: E402
 from pyramid.interfaces import IContextFound, INewRequest  # noqa: E402
 from waitress.server import create_server  # noqa: E402
 
@@ -41,7 +43,7 @@ def settings_of(application):
     ini.optionxform = str
     ini.read(application["ini"])
     of_file = {key: value for key, value in ini["app:main"].items() if key not in ("use", "http_port")}
-    return {**of_file, **settings}
+    return {key: value for key, value in {**of_file, **settings}.items() if value is not None}
 
 
 def printable(text):
@@ -52,8 +54,16 @@ def observed(app):
     """The application with the headers X-Seen-Users and X-Seen-Views in each answer."""
     seen = threading.local()
 
+    policy = {name: app.registry.settings.get(f"multiauth.policy.kinto_jwt.{name}") for name in ("secret", "cookie_name")}
+    tickets = policy["secret"] and AuthTktCookieHelper(**policy, timeout=30, hashalg="sha512")
+
+    def identity(request):
+        if tickets:
+            return (tickets.identify(request) or {}).get("userid")
+        return request.environ.get("HTTP_USERID")
+
     def on_request(event):
-        user = event.request.environ.get("HTTP_USERID")
+        user = identity(event.request)
         user = user if user is None else printable(str(user))
         if user not in seen.users:
             seen.users.append(user)

@@ -136,7 +136,7 @@ pub(crate) fn too_small(bytes: u64, needed: u64, remedy: &str) -> Finding {
 }
 
 fn guessable_header(plugin: &Plugin, loaded: &Loaded) -> Option<Finding> {
-    if has_random_part(loaded.config.identity_header.name()) {
+    if loaded.config.ticket.is_some() || has_random_part(loaded.config.identity_header.name()) {
         return None;
     }
     let routes = listener(plugin)?.all();
@@ -159,7 +159,7 @@ fn guessable_header(plugin: &Plugin, loaded: &Loaded) -> Option<Finding> {
             "Kinto is at {}: whoever reaches it without Envoy is any user, because the header that it trusts can be guessed",
             reachable.text().unwrap_or_default()
         ),
-        help: "keep others out of Kinto's network, and write userIdHeader with a random part: userId-<32 hex digits>"
+        help: "write ticket: { secretEnv: .. }, and let Kinto believe tickets alone; or keep others out of Kinto's network, and write userIdHeader with a random part: userId-<32 hex digits>"
             .to_owned(),
         span: written.map_or_else(|| reachable.span.clone(), Member::place),
     })

@@ -16,6 +16,9 @@ const CLAIMS: [&str; 3] = ["requiredClaims", "requiredParameters", "refusedClaim
 /// Members of a key of `jwks` that are public (RFC 7517, RFC 7518 section 6).
 const PUBLIC_MEMBERS: [&str; 11] = ["kty", "kid", "alg", "use", "key_ops", "crv", "x", "y", "n", "e", "x5c"];
 
+/// Members of `ticket` that are no secret.
+const TICKET_MEMBERS: [&str; 3] = ["secretEnv", "cookieName", "timeoutSeconds"];
+
 /// Parts of the names of fields of Envoy and of Kubernetes that may hold secrets.
 const SECRET_NAMES: [&str; 7] = ["secret", "password", "token", "private", "credential", "inline", "api_key"];
 
@@ -130,7 +133,12 @@ impl Mask<'_> {
                     let random = headers.iter().filter(|header| has_random_part(&header.name));
                     self.secrets.extend(random.map(|header| header.name.clone()));
                 }
-                ("policies" | "jwks" | "public_key" | "userIdHeader", _) => self.hide(value),
+                ("ticket", Kind::Map(members)) => {
+                    let hidden =
+                        members.iter().filter(|member| !TICKET_MEMBERS.contains(&member.name.as_str()));
+                    hidden.for_each(|member| self.hide(&member.value));
+                }
+                ("policies" | "jwks" | "public_key" | "userIdHeader" | "ticket", _) => self.hide(value),
                 (name, _) if is_setting(name) => {}
                 _ => self.hide(value),
             }

@@ -7,6 +7,7 @@ use crate::cli::scalar::{Reader, core_value, is_ambiguous};
 use crate::gate::on_failure::Action;
 use crate::gate::policy::{Policy, Verification};
 use crate::token::header_text::Charset;
+use crate::token::user_id::Carrier;
 
 /// Everything that is to be said about settings that the filter takes.
 pub(crate) fn findings(plugin: &Plugin, loaded: &Loaded) -> Vec<Finding> {
@@ -117,7 +118,8 @@ fn public_is_user(plugin: &Plugin, loaded: &Loaded) -> Option<Finding> {
 }
 
 fn latin_1(plugin: &Plugin, loaded: &Loaded) -> Option<Finding> {
-    let is_latin_1 = loaded.config.policies.iter().any(|policy| policy.charset == Charset::Latin1);
+    let carriers = loaded.config.policies.iter().map(|policy| policy.carrier);
+    let is_latin_1 = carriers.into_iter().any(|carrier| carrier == Carrier::Header(Charset::Latin1));
     is_latin_1.then(|| Finding {
         rule: Rule::Latin1,
         message:

@@ -11,6 +11,7 @@ use crate::keys::remote::{RemoteJwks, Source};
 use crate::keys::ring::KeyRing;
 use crate::token::claims::{Refused, Rules};
 use crate::token::header_text::Charset;
+use crate::token::user_id::Carrier;
 
 /// Lines of a subject and what is said about it.
 pub(crate) type Lines = Vec<(String, String)>;
@@ -34,7 +35,14 @@ pub(crate) fn describe(config: &Config) -> Lines {
     let forwarded =
         if config.forward_token { "Kinto gets the token too" } else { "Kinto does not get the token" };
     // The name of the header may be a secret.
-    say("Kinto gets", format!("the user id in the header of userIdHeader; {forwarded}"));
+    let carrier = match &config.ticket {
+        None => "the user id in the header of userIdHeader".to_owned(),
+        Some(ticket) => format!(
+            "the user id in a ticket, the cookie {}, good for {} s",
+            ticket.cookie_name, ticket.timeout
+        ),
+    };
+    say("Kinto gets", format!("{carrier}; {forwarded}"));
     if !config.claim_headers.is_empty() {
         let shown =
             |name: &'_ str| if has_random_part(name) { "a random name".to_owned() } else { name.to_owned() };
@@ -71,9 +79,10 @@ fn describe_policy(policy: &Policy, say: &mut impl FnMut(&str, String)) {
             }
         }
     }
-    let charset = match policy.charset {
-        Charset::Ascii => "ASCII only",
-        Charset::Latin1 => "latin-1 only",
+    let charset = match policy.carrier {
+        Carrier::Header(Charset::Ascii) => "ASCII only",
+        Carrier::Header(Charset::Latin1) => "latin-1 only",
+        Carrier::Ticket => "any text",
     };
     say("user", format!("kinto_jwt:<{}>, {charset}", policy.user_id_claim));
 }

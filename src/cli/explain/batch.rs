@@ -148,10 +148,15 @@ impl Batch {
 /// The user id of a sub-request as Kinto merges its headers: its own over those of `defaults` over those of the batch
 /// (`build_request` in `kinto/core/utils.py`). `None` is nobody.
 fn user(gate: &Gate, outer: &BatchRequest, written: &Value, request: Option<&Value>) -> Option<String> {
-    let name = gate.config().identity_header.name();
+    let config = gate.config();
+    let name = config.ticket.as_ref().map_or(config.identity_header.name(), |_| "Cookie");
     let header = |request: Option<&Value>| request?.get("headers")?.get(name)?.as_str().map(str::to_owned);
-    let inherited = || outer.outcome.user_id().map(UserId::as_str).map(str::to_owned);
-    let user = header(request).or_else(|| header(written.get("defaults"))).or_else(inherited);
+    let own = header(request).or_else(|| header(written.get("defaults")));
+    let user = match (&config.ticket, own) {
+        (_, None) => return outer.outcome.user_id().map(UserId::as_str).map(str::to_owned),
+        (Some(ticket), Some(cookies)) => ticket.user_id(&cookies),
+        (None, user) => user,
+    };
     user.filter(|user| user != NOBODY)
 }
 

@@ -20,6 +20,7 @@ use crate::request::credentials::{Credential, MAX_TOKEN_BYTES, Place};
 use crate::token::claims::NumericDate;
 use crate::token::header_text::Charset;
 use crate::token::jws::{LastHeader, Padding, Token};
+use crate::token::user_id::Carrier;
 
 /// What became of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,13 +171,14 @@ impl<'a> Seen<'a> {
             }
             (Step::Claims, _) => either("a JSON object", "not a JSON object with unique names"),
             (Step::UserId, _) => {
-                let charset = match policy.charset {
-                    Charset::Ascii => "ascii",
-                    Charset::Latin1 => "latin-1",
+                let carrier = match policy.carrier {
+                    Carrier::Header(Charset::Ascii) => "userIdCharset is ascii",
+                    Carrier::Header(Charset::Latin1) => "userIdCharset is latin-1",
+                    Carrier::Ticket => "a ticket carries any text",
                 };
                 let claim = self.claims.as_ref().and_then(|claims| policy.user_id_claim.find(claims));
                 let name = printable(&policy.user_id_claim.to_string());
-                format!("{name} is {}; userIdCharset is {charset}", self.known(value(claim)))
+                format!("{name} is {}; {carrier}", self.known(value(claim)))
             }
             (Step::Keys, Verification::On { keys, .. }) => keys_in_words(keys),
             (Step::Key, Verification::On { keys, .. }) => {

@@ -42,6 +42,10 @@ impl Host for Envoy<'_> {
         hostcalls::set_map_value_bytes(map(list), name, value).map_err(|_| HostError("set_field"))
     }
 
+    fn add_field(&self, list: Fields, name: &str, value: &[u8]) -> Result<(), HostError> {
+        hostcalls::add_map_value_bytes(map(list), name, value).map_err(|_| HostError("add_field"))
+    }
+
     fn body(&self, body: Body, size: usize) -> Result<Vec<u8>, HostError> {
         let bytes = hostcalls::get_buffer(buffer(body), 0, size).map_err(|_| HostError("get_body"))?;
         Ok(bytes.unwrap_or_default())

@@ -28,6 +28,13 @@ impl Metrics {
         }
     }
 
+    /// Records by how many seconds the host's clock is ahead of Kinto's.
+    pub(super) fn gauge_clock(&mut self, ahead: Option<u64>) {
+        if let Some(ahead) = ahead {
+            self.gauge("clock_ahead_seconds", ahead);
+        }
+    }
+
     fn gauge(&mut self, name: &str, value: u64) {
         if let Some(id) = self.id(MetricType::Gauge, name) {
             // The next tick records it again.

@@ -59,6 +59,7 @@ impl RootContext for Root {
         follow_log_level();
         let Some(worker) = &self.worker else { return };
         self.metrics.add(worker.gate.take_counts());
+        self.metrics.gauge_clock(worker.gate.clock().take());
         worker.on_tick(&mut self.metrics);
     }
 

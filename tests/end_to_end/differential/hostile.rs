@@ -96,6 +96,9 @@ impl Writer<'_> {
                 self.random.pick(&["If-None-Match", "Cookie", "X-Forwarded-Host", "X-Script-Name", "Host2"]);
             headers.push(header(name, self.random.pick(&["*", "userId=forged", "/v1/b/", "kinto"])));
         }
+        for _ in 0..[0, 0, 0, 1, 2][self.random.below(5)] {
+            headers.push(header("Cookie", self.cookies()));
+        }
         let method = if self.is_odd() { self.random.pick(&["PUT", "GET", "PATCH"]) } else { "POST" };
         let chunked = match self.random.below(25) {
             0..=3 => Some(""),
@@ -222,7 +225,7 @@ impl Writer<'_> {
     }
 
     fn header(&mut self) -> (String, Json) {
-        match self.random.below(3) {
+        match self.random.below(4) {
             0 => self.token(),
             1 => {
                 let (name, values): (&str, &[&str]) = match self.random.below(6) {
@@ -245,6 +248,10 @@ impl Writer<'_> {
                 let value = self.random.pick(values);
                 (self.case_of(name), text(value))
             }
+            2 => {
+                let cookies = self.cookies();
+                (self.case_of("Cookie"), text(&cookies))
+            }
             _ => {
                 let (name, value) = self.random.pick(&[
                     &("Host", "x/v1/b/"),
@@ -265,6 +272,37 @@ impl Writer<'_> {
                 (self.case_of(name), text(value))
             }
         }
+    }
+
+    /// Cookies, and a good ticket somewhere among them.
+    fn cookies(&mut self) -> String {
+        let before = self.random.pick(&[
+            "",
+            "",
+            "a=1; ",
+            "a=1;",
+            "a=1, ",
+            "a=\"",
+            "a=\"\"",
+            "a=\\",
+            "a=",
+            "=",
+            "x ",
+            "[",
+            "(",
+            "kjwt=; ",
+            "a=Wed, 01-Jan-2020 00:00:00 GMT",
+            "t=forged; ",
+            "$Version=1; ",
+            "a=\"x; ",
+            "kjwt",
+            "a@",
+            "\t",
+        ]);
+        let equal = self.random.pick(&["=", "=", " =", "= ", "\t=\t", "==", "=\"", "=\\"]);
+        let after =
+            self.random.pick(&["", "", "\"", ";", "; b=2", "; kjwt=", "\\", ", kjwt", "; kjwt=\"", " x"]);
+        format!("{before}kjwt{equal}{}{after}", self.tokens.ticket)
     }
 
     fn token(&mut self) -> (String, Json) {

@@ -83,6 +83,12 @@ impl Host for Proxy {
         Ok(())
     }
 
+    fn add_field(&self, list: Fields, name: &str, value: &[u8]) -> Result<(), HostError> {
+        self.call("add_field")?;
+        self.list(list).borrow_mut().push((name.to_ascii_lowercase(), value.to_vec()));
+        Ok(())
+    }
+
     fn body(&self, body: Body, size: usize) -> Result<Vec<u8>, HostError> {
         self.call("get_body")?;
         let content = self.content(body).borrow();

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::carrier;
 use crate::table::settings_with;
 use crate::tokens::{SECRET, b64, jwk, key_file, public_key, x5c};
 
@@ -210,6 +211,11 @@ pub fn of_own_settings() -> Vec<(Value, &'static [&'static str])> {
         json!({"remoteJwks": remote})
     };
     let policies = |policies: Value| json!({"public_key": public_key("rsa"), "policies": policies});
+    let ticket = |more: Value| {
+        let mut ticket = json!({"secret": carrier::SECRET});
+        ticket.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        settings_with(json!({"ticket": ticket}))
+    };
     let enc = json!({"kty": "RSA", "use": "enc", "kid": "e"});
     let mut private = jwk("p", "rsa");
     private["d"] = json!("AQAB");
@@ -350,6 +356,39 @@ pub fn of_own_settings() -> Vec<(Value, &'static [&'static str])> {
             settings_with(json!({"from": [{"query": "a"}], "http_header": "X"})),
             &["http_header and from are both there"],
         ),
+        (settings_with(json!({"ticket": "secret"})), &["ticket is not a map", "secretEnv"]),
+        (settings_with(json!({"ticket": {}})), &["ticket.secret is not a text of at least 32", "openssl"]),
+        (
+            ticket(json!({"secret": "0123456789abcdef0123456789abcde"})),
+            &["ticket.secret is not a text of at least 32"],
+        ),
+        (ticket(json!({"secret": "0123456789abcdef 123456789abcdef"})), &["ticket.secret is not a text"]),
+        // Kinto would read a number.
+        (ticket(json!({"secret": "12345678901234567890123456789012"})), &["ticket.secret is not a text"]),
+        (ticket(json!({"secret": 5})), &["ticket.secret is not a text"]),
+        (ticket(json!({"secretEnv": "KINTO_TICKET"})), &["ticket.secretEnv and secret are both there"]),
+        (
+            settings_with(json!({"ticket": {"secretEnv": "KINTO_TICKET_NOT_THERE"}})),
+            &["ticket.secretEnv names a variable that the module does not have", "host"],
+        ),
+        (
+            settings_with(json!({"ticket": {"secretEnv": ""}})),
+            &["ticket.secretEnv is not the name of a variable"],
+        ),
+        (ticket(json!({"cookieName": "k jwt"})), &["ticket.cookieName is not the name of a cookie"]),
+        (ticket(json!({"cookieName": ""})), &["ticket.cookieName is not text, or is empty"]),
+        (
+            ticket(json!({"timeoutSeconds": 0})),
+            &["ticket.timeoutSeconds is not a whole number of seconds from 1"],
+        ),
+        (ticket(json!({"timeout": 30})), &["ticket.timeout is not a setting"]),
+        (
+            settings_with(
+                json!({"ticket": {"secret": carrier::SECRET, "cookieName": "t"}, "from": {"cookie": "t"}}),
+            ),
+            &["ticket.cookieName is a cookie that holds tokens"],
+        ),
+        (policies(json!([{"name": "a", "ticket": {}}])), &["a.\"ticket\" is not a setting"]),
         (policies(json!({})), &["policies is not a list"]),
         (policies(json!([])), &["policies has 0 policies"]),
         (policies(json!([{"issuer": "a"}])), &["policies has a policy without a name"]),

@@ -1,5 +1,6 @@
 //! What several test binaries and the benchmark share. It panics where something is not as a test needs it.
 
+pub mod carrier;
 pub mod faults;
 pub mod forgeries;
 pub mod http;

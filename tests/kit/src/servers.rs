@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::carrier::{Carrier, SECRET, SECRET_VARIABLE};
 use crate::http;
 
 /// The path of a file of the project, from the top of the repository.
@@ -101,14 +102,19 @@ impl Kinto {
         Self { ports, _process: process }
     }
 
-    /// One Kinto as `envoy/kinto.ini` configures it.
+    /// One Kinto as `envoy/kinto.ini` configures it, but that it believes the header `userId`.
     pub fn behind_envoy() -> Self {
-        Self::start(&json!({"kinto": {"ini": project("envoy/kinto.ini")}}), None)
+        Self::start(&json!({"kinto": Carrier::Header.application()}), None)
     }
 
-    /// The same with Kinto's redirects on, which says what happened inside ([`observed`]).
+    /// One Kinto as `envoy/kinto.ini` configures it, which believes tickets that `envoy/envoy.yaml` signs.
+    pub fn of_the_example() -> Self {
+        Self::start(&json!({"kinto": Carrier::Ticket.application()}), None)
+    }
+
+    /// [`behind_envoy`](Self::behind_envoy) with Kinto's redirects on, which says what happened inside ([`observed`]).
     pub fn observed() -> Self {
-        Self::start(&json!({"kinto": observed()}), None)
+        Self::start(&json!({"kinto": Carrier::Header.observed()}), None)
     }
 
     pub fn port(&self, name: &str) -> u16 {
@@ -212,7 +218,8 @@ impl Envoy {
             .arg("--admin-address-path")
             .arg(&address)
             .args(options)
-            .args(["--use-dynamic-base-id", "--log-level", "info", "--component-log-level", "wasm:debug"]);
+            .args(["--use-dynamic-base-id", "--log-level", "info", "--component-log-level", "wasm:debug"])
+            .env(SECRET_VARIABLE, SECRET);
         let output = std::fs::File::create(&log).unwrap();
         command.stdout(output.try_clone().unwrap()).stderr(output);
         let mut process = Process::spawn(&mut command);
