@@ -7,7 +7,7 @@ PYTHON ?= python3
 # With the command kinto-jwt, which some tests run: always the same features, so that nothing is built twice.
 TEST := cargo test --locked --features cli
 
-.PHONY: build cli image sbom run test browser-test monitoring-test image-test bench docs kubernetes-files lint lint-workflows clean setup-run setup-test compose-up compose-test compose-down compose-logs have-docker
+.PHONY: build cli image sbom run test browser-test monitoring-test image-test bench docs kubernetes-files lint lint-workflows clean setup-run setup-test compose-secret compose-up compose-test compose-down compose-logs have-docker
 
 build:
 	@sh build/module.sh
@@ -133,11 +133,12 @@ have-docker:
 	@docker info > /dev/null 2>&1 || { echo "No Docker engine answers. Install one and start it: apt-get install docker.io" >&2; exit 1; }
 	@$(compose) version > /dev/null 2>&1 || { echo "Docker Compose is missing: apt-get install docker-compose (1.29), or its plugin (v2)" >&2; exit 1; }
 
-# The name of the header that Kinto trusts, which nobody can guess.
-envoy/.env:
-	@echo "KINTO_USER_ID_HEADER=userId-$$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')" > $@
+# The secret of the tickets.
+compose-secret:
+	@grep -qs ^MULTIAUTH_POLICY_KINTO_JWT_SECRET= envoy/.env || ( umask 077; \
+	    echo "MULTIAUTH_POLICY_KINTO_JWT_SECRET=$$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')" >> envoy/.env )
 
-compose-up: have-docker build setup-run envoy/.env
+compose-up: have-docker build setup-run compose-secret
 	sh tests/compose/local-images/build.sh
 	$(compose) up -d
 	@while :; do \
@@ -153,10 +154,10 @@ compose-test: have-docker build setup-test
 	sh tests/compose/local-images/build.sh
 	$(TEST) --test compose -- --test-threads 3 --show-output
 
-compose-down:
+compose-down: compose-secret
 	$(compose) down
 
-compose-logs:
+compose-logs: compose-secret
 	$(compose) logs --follow
 
 clean:

@@ -4,19 +4,15 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
-# The header by which Envoy tells Kinto the user has a name that nobody can guess. Kinto reads every setting from its
-# environment first.
-header=userId-$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-MULTIAUTH_POLICY_KINTO_JWT_ENVIRON_KEY="HTTP_$(echo "$header" | tr a-z- A-Z_)"
-export MULTIAUTH_POLICY_KINTO_JWT_ENVIRON_KEY
-config=$(mktemp "${TMPDIR:-/tmp}/envoy-XXXXXX.yaml")
-sed "s/userIdHeader: userId$/userIdHeader: $header/" envoy/envoy.yaml > "$config"
+# The secret with which the filter signs and Kinto verifies. Kinto reads every setting from its environment first.
+MULTIAUTH_POLICY_KINTO_JWT_SECRET=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
+export MULTIAUTH_POLICY_KINTO_JWT_SECRET
 
 KINTO_INI=envoy/kinto.ini .venv/bin/kinto start --ini envoy/kinto.ini --port 8888 &
 kinto=$!
-.venv/bin/envoy --config-path "$config" --use-dynamic-base-id --log-level warning &
+.venv/bin/envoy --config-path envoy/envoy.yaml --use-dynamic-base-id --log-level warning &
 envoy=$!
-trap 'kill $kinto $envoy 2>/dev/null; rm -f "$config"; wait' EXIT
+trap 'kill $kinto $envoy 2>/dev/null; wait' EXIT
 trap 'exit 0' INT TERM
 
 tries=0

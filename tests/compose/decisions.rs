@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use crate::stack::{Stack, docker, free_port};
+use kit::carrier::{Carrier, SECRET_VARIABLE};
 use kit::forgeries::{FORGERY, forgeries, without_safeguards};
 use kit::http::{self, authorization};
 use kit::servers::{as_struct, config_of, wasm};
@@ -32,17 +33,22 @@ fn listeners(plugins: &[(&str, Value)]) -> (Stack, HashMap<String, u16>) {
     let endpoint = "/static_resources/clusters/0/load_assignment/endpoints/0/lb_endpoints/0/endpoint";
     config.pointer_mut(endpoint).unwrap()["address"]["socket_address"]["address"] = json!("kinto");
     let published: Vec<String> = ports.values().map(|port| format!("127.0.0.1:{port}:{port}")).collect();
-    let stack = Stack::new("decisions")
-        .with_plain_header()
-        .with_envoy(&config.to_string(), json!({"ports": published}));
+    let stack = Stack::new("decisions").with_envoy(&config.to_string(), json!({"ports": published}));
     (stack.up(), ports)
+}
+
+/// These settings, with the ticket of the example.
+fn with_ticket(settings: &Value) -> Value {
+    let mut settings = settings.clone();
+    settings["ticket"] = json!({"secretEnv": SECRET_VARIABLE});
+    as_struct(&settings)
 }
 
 #[test]
 fn the_table_and_the_forgeries_hold_through_the_composed_stack() {
     let mut plugins: Vec<(&str, Value)> =
-        policies(now()).iter().map(|policy| (policy.name, as_struct(&policy.settings))).collect();
-    plugins.push((FORGERIES, as_struct(&json!({"public_key": public_key("rsa")}))));
+        policies(now()).iter().map(|policy| (policy.name, with_ticket(&policy.settings))).collect();
+    plugins.push((FORGERIES, with_ticket(&json!({"public_key": public_key("rsa")}))));
     let (stack, ports) = listeners(&plugins);
 
     let (mut count, mut wrong) = (0, Vec::new());
@@ -51,8 +57,9 @@ fn the_table_and_the_forgeries_hold_through_the_composed_stack() {
         for case in &policy.cases {
             let request = http::bytes(case.method, case.path.as_bytes(), &case.headers, b"");
             let user = http::exchange(ports[policy.name], &request).expect("an answer").user();
-            if user != policy.answer(case) {
-                wrong.push(format!("{}: {}: {user}, not {}", policy.name, case.name, policy.answer(case)));
+            let expected = Carrier::Ticket.answer(policy, case);
+            if user != expected {
+                wrong.push(format!("{}: {}: {user}, not {expected}", policy.name, case.name));
             }
             count += 1;
         }

@@ -1,17 +1,18 @@
-//! Who reaches Kinto without Envoy is whoever they say they are; so nobody must.
+//! Nobody reaches Kinto without Envoy; and who did would be nobody there.
 
 use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::stack::{Stack, demo_token, docker};
+use kit::carrier::{self, tickets};
 use kit::forgeries::json_type;
 use kit::http::{self, authorization, header};
 use kit::servers::made;
 
-/// What asks who answers, by a header of Kinto's that it is told.
-fn probe(user_id_header: &str) -> String {
-    include_str!("probe.py").replace("userId", user_id_header)
+/// What asks who answers, with this ticket.
+fn probe(ticket: &str) -> String {
+    include_str!("probe.py").replace("TICKET", ticket)
 }
 
 /// The addresses of a container in its networks, with this port.
@@ -24,7 +25,7 @@ fn addresses(container: &str, port: u16) -> Vec<String> {
 #[test]
 fn kinto_and_postgresql_answer_nobody_but_their_own_network() {
     let stack = Stack::new("isolation").up();
-    let probe = probe(&stack.user_id_header);
+    let probe = probe(&tickets(&[(&stack.secret, 0, "admin")])[0]);
     let [envoy, kinto, postgres] = ["envoy", "kinto", "postgres"].map(|service| stack.container(service));
 
     for (container, published) in [
@@ -53,11 +54,9 @@ fn kinto_and_postgresql_answer_nobody_but_their_own_network() {
 
     let inside = docker(&[&["exec", &kinto, "python", "-c", &probe][..], &named].concat());
     assert_eq!(inside, "kinto kinto postgres kinto postgres", "from Kinto: the probe finds what is there");
-    let plain = docker(&[&["exec", &kinto, "python", "-c", &self::probe("userId")][..], &named].concat());
-    assert_eq!(
-        plain, "nobody nobody postgres nobody postgres",
-        "who does not know the header's name is nobody"
-    );
+    let forged = self::probe(&tickets(&[(carrier::SECRET, 0, "admin")])[0]);
+    let forged = docker(&[&["exec", &kinto, "python", "-c", &forged][..], &named].concat());
+    assert_eq!(forged, "nobody nobody postgres nobody postgres", "who does not know the secret is nobody");
     let envoys = other_container(&format!("container:{envoy}"));
     let words: Vec<&str> = envoys.split(' ').collect();
     assert_eq!(words.iter().filter(|word| **word == "kinto").count(), 2, "from Envoy: {envoys}");
@@ -75,7 +74,7 @@ fn kinto_and_postgresql_answer_nobody_but_their_own_network() {
     a_clients_user_id_changes_nothing(&stack);
 }
 
-/// Kinto believes the header, as the probe inside has shown; through Envoy it is never the client's.
+/// Kinto asks for no header, and Envoy passes none on.
 fn a_clients_user_id_changes_nothing(stack: &Stack) {
     let alice = authorization(&demo_token("alice"));
     let bearer = header("authorization", format!("Bearer {}", demo_token("alice")));

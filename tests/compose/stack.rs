@@ -8,6 +8,7 @@ use std::sync::{OnceLock, PoisonError, RwLock};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use kit::carrier::SECRET_VARIABLE;
 use kit::http::{self, Response, authorization};
 use kit::servers::{project, wait_for};
 use kit::tokens::{now, token};
@@ -60,8 +61,8 @@ fn compose() -> Command {
 pub(crate) struct Stack {
     name: String,
     pub(crate) port: u16,
-    /// The header that Kinto trusts, named as `make compose-up` does it.
-    pub(crate) user_id_header: String,
+    /// The secret of the tickets, made as `make compose-up` does it.
+    pub(crate) secret: String,
     files: Vec<PathBuf>,
     dir: TempDir,
 }
@@ -70,16 +71,9 @@ impl Stack {
     /// The stack as it is in `envoy/`, but for Envoy's port on the host. Nothing is started.
     pub(crate) fn new(name: &str) -> Self {
         let name = format!("kinto-jwt-filter-test-{}-{name}", std::process::id());
-        let random: [u8; 16] = ring::rand::generate(&ring::rand::SystemRandom::new()).unwrap().expose();
-        let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        let user_id_header = format!("userId-{digits}");
-        Self { name, port: free_port(), user_id_header, files: Vec::new(), dir: TempDir::new().unwrap() }
-    }
-
-    /// With the plain name for the header that Kinto trusts.
-    pub(crate) fn with_plain_header(mut self) -> Self {
-        self.user_id_header = "userId".to_owned();
-        self
+        let random: [u8; 32] = ring::rand::generate(&ring::rand::SystemRandom::new()).unwrap().expose();
+        let secret = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { name, port: free_port(), secret, files: Vec::new(), dir: TempDir::new().unwrap() }
     }
 
     /// With this text for `envoy.yaml`, and Envoy's service changed so.
@@ -94,7 +88,7 @@ impl Stack {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = compose();
-        command.env("KINTO_USER_ID_HEADER", &self.user_id_header);
+        command.env(SECRET_VARIABLE, &self.secret);
         command.env("KINTO_PORT", self.port.to_string()).args(["--project-name", &self.name, "--file"]);
         command.arg(project("envoy/docker-compose.yaml"));
         for file in &self.files {

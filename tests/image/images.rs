@@ -118,7 +118,7 @@ fn the_image_pulled_by_its_digest_is_the_module_and_runs() {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join(FILE_NAME);
     std::fs::write(&file, pulled).unwrap();
-    let kinto = Kinto::behind_envoy();
+    let kinto = Kinto::of_the_example();
     let mut config = demo_config(kinto.port("kinto"));
     let listener = &mut config["static_resources"]["listeners"][0];
     *wasm(listener).pointer_mut("/vm_config/code/local/filename").unwrap() = json!(file);

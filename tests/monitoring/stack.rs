@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, Weak, mpsc};
 use serde_json::{Value, json};
 
 use crate::prometheus::{Prometheus, eventually};
+use kit::carrier::Carrier;
 use kit::http::{self, Headers, authorization, header};
 use kit::issuer::{Answer, Issuer};
 use kit::servers::{Envoy, Kinto, as_struct, demo_config, manager, wasm};
@@ -45,7 +46,7 @@ impl Stack {
     }
 
     fn start() -> Self {
-        let (kinto, issuer) = (Kinto::behind_envoy(), Issuer::start());
+        let (kinto, issuer) = (Kinto::of_the_example(), Issuer::start());
         issuer.answer("/jwks.json", Answer::keys(&[("one", "rsa"), ("two", "rsa-other")]));
         let envoy = Envoy::start(&config(kinto.port("kinto"), issuer.port));
         let prometheus = Prometheus::start(envoy.admin);
@@ -87,7 +88,7 @@ pub(crate) fn config(kinto: u16, issuer: u16) -> Value {
     manager(&mut listener)["stat_prefix"] = json!("issuers");
     let plugin = wasm(&mut listener);
     plugin["vm_config"]["vm_id"] = json!("issuers");
-    plugin["configuration"] = as_struct(&settings);
+    plugin["configuration"] = as_struct(&Carrier::Ticket.settings(settings));
     config["static_resources"]["listeners"].as_array_mut().unwrap().push(listener);
 
     let mut cluster = config["static_resources"]["clusters"][0].clone();
