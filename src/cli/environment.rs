@@ -10,7 +10,7 @@ pub(crate) enum Variable {
     Has(String),
     /// The module will not have it.
     IsMissing,
-    /// The module gets it where Envoy runs. This key, of the same algorithm, or this secret stands in for it.
+    /// The module gets it where Envoy runs. This key, of the same algorithm, stands in for it.
     IsElsewhere(String),
 }
 
@@ -18,10 +18,11 @@ pub(crate) enum Variable {
 pub(crate) fn variable(holder: Holder, wasm: &Node, settings: &Node, name: &str) -> Variable {
     let elsewhere = || match std::env::var(name) {
         Ok(value) => Variable::Has(value),
-        Err(_) => Variable::IsElsewhere(match settings.text_at(&["ticket", "secretEnv"]) {
-            Some(of_ticket) if of_ticket == name => placeholder::SECRET.to_owned(),
-            _ => placeholder::key(&algorithm(settings, name)).to_owned(),
-        }),
+        // Of a secret for tickets, nothing here depends on what it is.
+        Err(_) if settings.text_at(&["ticket", "secretEnv"]) == Some(name) => {
+            Variable::Has(placeholder::SECRET.to_owned())
+        }
+        Err(_) => Variable::IsElsewhere(placeholder::key(&algorithm(settings, name)).to_owned()),
     };
     match given(holder, wasm, name) {
         Given::Value(value) => Variable::Has(value),

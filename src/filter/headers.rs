@@ -12,6 +12,7 @@ use crate::gate::decision::{Decision, Outcome};
 use crate::request::Request;
 use crate::request::credentials::Place;
 use crate::token::claims::NumericDate;
+use crate::token::user_id::UserId;
 
 /// Strips the headers of a request, and decides by them.
 pub(super) fn take_headers(gate: &Gate, host: &impl Host, end_of_stream: bool) -> Next {
@@ -98,6 +99,7 @@ fn decide_headers<H: Host>(
 ) -> Next {
     let (mut decision, now) = decide(gate, host, headers)?;
     if let Some(policy) = decision.awaits.filter(|_| waited.is_none()) {
+        write_ticket(gate, host, None, now)?;
         match host.wait(policy)? {
             Wait::Granted => {
                 let at = At::Headers { end_of_stream, arrived: Arrived::Nothing };
@@ -109,7 +111,7 @@ fn decide_headers<H: Host>(
     }
     remove_tokens(host, &decision.remove, headers)?;
     write_identity(gate, host, &decision.outcome)?;
-    write_ticket(gate, host, &decision.outcome, now)?;
+    write_ticket(gate, host, decision.outcome.user_id(), now)?;
 
     let target = match end_of_stream {
         true => Target::Other,
@@ -207,8 +209,13 @@ fn write_identity(gate: &Gate, host: &impl Host, outcome: &Outcome) -> Result<()
     Ok(())
 }
 
-/// Writes the cookie that Kinto trusts, if the operator has set `ticket`, in the place of the client's own.
-fn write_ticket(gate: &Gate, host: &impl Host, outcome: &Outcome, now: NumericDate) -> Result<(), HostError> {
+/// Writes a ticket for this user, if the operator has set `ticket`, in the place of the client's own.
+fn write_ticket(
+    gate: &Gate,
+    host: &impl Host,
+    user_id: Option<&UserId>,
+    now: NumericDate,
+) -> Result<(), HostError> {
     let Some(ticket) = &gate.config().ticket else { return Ok(()) };
     let (list, name) = (Fields::RequestHeaders, "cookie");
     let held = match host.field(list, name)? {
@@ -216,7 +223,7 @@ fn write_ticket(gate: &Gate, host: &impl Host, outcome: &Outcome, now: NumericDa
         Some(_) => host.fields(list)?,
     };
     let values = held.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_slice());
-    let cookies = ticket.cookies(values, outcome.user_id(), now);
+    let cookies = ticket.cookies(values, user_id, now);
     match cookies.is_empty() {
         true if held.is_empty() => Ok(()),
         is_empty => host.set_field(list, name, (!is_empty).then_some(&cookies)),

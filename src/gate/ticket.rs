@@ -35,7 +35,10 @@ pub(crate) struct Ticket {
 impl fmt::Debug for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without the secret.
-        f.debug_struct("Ticket").field("cookie_name", &self.cookie_name).finish_non_exhaustive()
+        f.debug_struct("Ticket")
+            .field("cookie_name", &self.cookie_name)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,6 @@
 //! `kinto-jwt check`: what is right in other words breaks no rule.
 
-use crate::warnings::{broken, envoy_with_issuer, example, settings, with_issuer};
+use crate::warnings::{TICKET, broken, envoy_with_issuer, example, settings, with_issuer};
 
 /// The text with a change that must find its place.
 fn changed(text: &str, from: &str, to: &str) -> String {
@@ -46,17 +46,18 @@ fn honest_files_break_no_rule() {
     let foreign = "issuer: a\njwks_uri: b\nclient_id: c\n".to_owned();
     let module = envoy("kinto-jwt-filter", "other")[0].1.replace("kinto_jwt_filter", "other");
     let (before, rest) = module.split_once("                            # DEMO ONLY").unwrap();
-    let (_, after) = rest.split_once("userIdHeader: userId\n").unwrap();
+    let (_, after) = rest.split_once(&format!("{TICKET}\n")).unwrap();
     let foreign_module =
         format!("{before}                            {{ issuer: a, jwks_uri: b, client_id: c }}\n{after}");
     let rows = [
-        // A UUID is random.
+        // A ticket, or a UUID, which is random.
+        envoy(address, "address: kinto"),
         vec![(
             "a.yaml",
             changed(
                 &envoy(address, "address: kinto")[0].1,
-                ": userId\n",
-                ": user-550e8400-e29b-41d4-a716-446655440000\n",
+                TICKET,
+                "userIdHeader: user-550e8400-e29b-41d4-a716-446655440000",
             ),
         )],
         envoy(address, "address: \"::1\""),

@@ -80,14 +80,22 @@ fn check_says_what_envoy_says() {
         // Messages.
         ("a.yaml", envoy("{}")),
         ("a.yaml", message("Struct", "")),
-        ("a.yaml", message("Value", "value: { leeway: a }").replace("protobuf.Value", "protobuf.Int32Value").replace("{ leeway: a }", "5")),
+        (
+            "a.yaml",
+            message("Value", "value: { leeway: a }")
+                .replace("protobuf.Value", "protobuf.Int32Value")
+                .replace("{ leeway: a }", "5"),
+        ),
         ("a.yaml", message("StringValue", "value: null")),
         ("a.yaml", message("StringValue", &format!("value: '{text}'"))),
         ("a.yaml", message("BytesValue", &format!("value: {base64}"))),
-        ("a.yaml", message("Struct", "value: { publicKeyEnv: A }").replace("vm_config:", "vmConfig:").replace(
-            "runtime: envoy.wasm.runtime.v8",
-            "runtime: envoy.wasm.runtime.v8\n                  environmentVariables: { keyValues: { A: a } }",
-        )),
+        (
+            "a.yaml",
+            message("Struct", "value: { publicKeyEnv: A }").replace("vm_config:", "vmConfig:").replace(
+                "environment_variables: { host_env_keys: [MULTIAUTH_POLICY_KINTO_JWT_SECRET] }",
+                "environmentVariables: { keyValues: { A: a } }",
+            ),
+        ),
         // JSON.
         ("a.json", json_file("leeway", "\t5").replace("\": ", "\":\t")),
         ("a.json", json_file("issuer", r#""\ud83d\ude00 \\ud83d""#)),

@@ -45,6 +45,17 @@ fn no_secret_is_shown() {
         (format!("public_key: {mark}\nalgorithm: [HS256\n"), mark),
         (format!("public_key: {mark}\n  algorithm: HS256\n"), mark),
         (settings(&format!("userIdHeader: user_{mark}\n")), mark),
+        (settings(&format!("ticket: {{ secret: {mark} }}\n")), mark),
+        (settings(&format!("ticket: {mark}\n")), mark),
+        (settings(&format!("ticket: [{mark}]\n")), mark),
+        (settings(&format!("ticket: {{ secret: [{mark}], cookieName: a }}\n")), mark),
+        (
+            settings(&format!(
+                "ticket: {{ secret: {mark}{mark}{mark}{mark}, secretEnv: A, timeoutSeconds: a }}\n"
+            )),
+            mark,
+        ),
+        (settings(&format!("ticket: {{ secrets: {mark}, cookieName: 5 }}\n")), mark),
         (settings(&format!("leeway: a # was: {mark}\n")), mark),
         (format!("{{ !ignore old: {mark}, leeway: a }}\n"), mark),
         (
@@ -83,7 +94,7 @@ fn no_secret_is_shown() {
         (settings(&format!("userIdHeader: x-{mark}\nhttp_header: X-{mark}\n")), mark),
         (
             envoy.replace(
-                "userIdHeader: userId",
+                "ticket: { secretEnv: MULTIAUTH_POLICY_KINTO_JWT_SECRET }",
                 &format!("userIdHeader: x-{mark}\n{0}leeway: a", " ".repeat(28)),
             ),
             mark,

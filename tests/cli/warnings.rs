@@ -139,14 +139,13 @@ fn rows() -> Vec<Row> {
         row("small-buffer", example("envoy.yaml"), "request_body_buffer_limit: 2097152", "request_body_buffer_limit: 65536"),
         row(
             "guessable-header",
-            example("envoy.yaml").replace("address: 127.0.0.1 # compose: kinto", "address: kinto").replace(
-                "userIdHeader: userId",
-                "userIdHeader: userId-0123456789abcdef0123456789abcdef",
-            ),
+            with_header("userIdHeader: userId-0123456789abcdef0123456789abcdef")
+                .replace("address: 127.0.0.1 # compose: kinto", "address: kinto"),
             "userIdHeader: userId-0123456789abcdef0123456789abcdef",
             "userIdHeader: userId",
         ),
-        row("guessable-header", example("envoy.yaml"), "address: 127.0.0.1 # compose: kinto", "address: 10.0.0.1"),
+        row("guessable-header", with_header("userIdHeader: userId"), "address: 127.0.0.1 # compose: kinto", "address: 10.0.0.1"),
+        row("guessable-header", example("envoy.yaml").replace("address: 127.0.0.1 # compose: kinto", "address: kinto"), TICKET, "userIdHeader: userId"),
         row("unknown-cluster", envoy_with_issuer(), "cluster: issuer }", "cluster: issuers }"),
         row("unknown-cluster", with_issuer("istio/sidecar/wasm-plugin.yaml", outbound), outbound, "issuer"),
         row("unknown-cluster", with_issuer("gateway/envoy-extension-policy.yaml", "issuer_example_443"), "issuer_example_443", "issuer"),
@@ -162,7 +161,7 @@ fn rows() -> Vec<Row> {
         row("fail-open", example("envoy.yaml"), "failure_policy: FAIL_RELOAD", "failOpen: yes"),
         row("small-buffer", example("envoy.yaml").replace("                            timeout: 30s\n", "                            timeout: 30s\n                          request_body_buffer_limit: 2097152\n"), "                          request_body_buffer_limit: 2097152\n", "                          request_body_buffer_limit: 65536\n"),
         row("small-buffer", listener_alone(), "request_body_buffer_limit: 2097152", "include_request_attempt_count: true"),
-        row("guessable-header", example("envoy.yaml"), "socket_address:\n                      address: 127.0.0.1 # compose: kinto", "socketAddress:\n                      address: 10.0.0.1"),
+        row("guessable-header", with_header("leeway: 5"), "socket_address:\n                      address: 127.0.0.1 # compose: kinto", "socketAddress:\n                      address: 10.0.0.1"),
         row("issuer-not-checked", envoy_with_issuer(), "auto_sni_san_validation: true", "trust_chain_verification: ACCEPT_UNTRUSTED"),
         row("no-target", extension(), "  selector:\n    matchLabels:\n      app: kinto\n", ""),
         row("wrong-phase", extension(), "phase: AUTHN", "phase: STATS"),
@@ -233,6 +232,16 @@ fn rows() -> Vec<Row> {
         others.map(|(rule, files, from, to)| Row { rule, files, from: from.to_owned(), to: to.to_owned() });
     rows.extend(others);
     rows
+}
+
+/// How the example has a ticket.
+pub(crate) const TICKET: &str = "ticket: { secretEnv: MULTIAUTH_POLICY_KINTO_JWT_SECRET }";
+
+/// The example without a ticket, and with this setting.
+fn with_header(setting: &str) -> String {
+    let example = example("envoy.yaml");
+    assert!(example.contains(TICKET));
+    example.replace(TICKET, setting)
 }
 
 /// The rules that are broken in these files.

@@ -10,7 +10,7 @@ use kit::faults;
 use kit::http::{self, authorization};
 use kit::ring_host::ring_host;
 use kit::servers::{
-    Envoy, Kinto, as_string, as_struct, config_of, demo_config, made, project, wait_for, wasm,
+    Envoy, Kinto, as_string, as_struct, config_of, demo_config, envoy, made, project, wait_for, wasm,
 };
 use kit::table::settings_with;
 use kit::tokens::{now, rs256};
@@ -44,7 +44,7 @@ fn validate(config: &Value) -> (bool, String) {
     let dir = tempfile::TempDir::new().unwrap();
     let file = dir.path().join("envoy.yaml");
     std::fs::write(&file, config.to_string()).unwrap();
-    let output = Command::new(made(".venv/bin/envoy"))
+    let output = envoy()
         .args(["--mode", "validate", "--use-dynamic-base-id", "--config-path"])
         .arg(&file)
         .output()
@@ -156,7 +156,7 @@ fn the_example_is_loaded_as_it_is_and_the_demo_token_fits_it() {
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         if path.extension().is_some_and(|extension| extension == "yaml") && text.contains("static_resources:")
         {
-            let output = Command::new(made(".venv/bin/envoy"))
+            let output = envoy()
                 .args(["--mode", "validate", "--use-dynamic-base-id", "--config-path"])
                 .arg(&path)
                 .current_dir(project(""))

@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use kinto_jwt_filter::{Flow, Gate, HttpRequest, Wait, parse_config};
 use serde_json::{Value, json};
 
+use kit::carrier::Carrier;
 use kit::forgeries::FORGERY;
 use kit::table::settings_with;
 use kit::tokens::{now, rs256, token_with_kid};
@@ -48,7 +49,10 @@ impl Sent {
         let request = fields.map(|(name, value)| (name.to_owned(), value.into_bytes())).collect();
         Proxy {
             request: RefCell::new(request),
-            trailers: RefCell::new(vec![("userid".into(), b"admin".to_vec())]),
+            trailers: RefCell::new(vec![
+                ("userid".into(), b"admin".to_vec()),
+                ("cookie".into(), b"kjwt=admin".to_vec()),
+            ]),
             request_body: RefCell::new(self.body.clone().unwrap_or_default().into_bytes()),
             wait: Cell::new(wait),
             fails_at,
@@ -82,8 +86,13 @@ impl Sent {
         if let Some((answer, encoding)) = self.answer.filter(|_| body) {
             proxy.overflowed.set(self.overflows);
             let status = if self.overflows { "413" } else { "200" };
-            let fields =
-                [(":status", status), ("content-type", "application/json"), ("content-encoding", encoding)];
+            let fields = [
+                (":status", status),
+                ("content-type", "application/json"),
+                ("content-encoding", encoding),
+                ("set-cookie", "b=2"),
+                ("set-cookie", "kjwt=; Max-Age=0"),
+            ];
             *proxy.response.borrow_mut() =
                 fields.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())).into();
             *proxy.response_body.borrow_mut() = answer.as_bytes().to_vec();
@@ -185,6 +194,42 @@ fn requests() -> Vec<Sent> {
     list.last_mut().unwrap().answer = Some((answer, ""));
     let last = list.iter().position(|sent| sent.name == "a part is rejected").unwrap();
     list[last].answer = Some((answer, "identity"));
+    let with_ticket = |more: Value| Carrier::Ticket.settings(settings_with(more));
+    let cookie = || ("cookie", "a=1; kjwt=admin".to_owned());
+    let forged = json!({"requests": [{"path": "/v1/", "headers": {"Cookie": "kjwt=admin"}}]}).to_string();
+    list.push(Sent {
+        answer: Some(("{}", "")),
+        ..sent(
+            "GET with a ticket",
+            with_ticket(json!({"userIdHeader": "userId"})),
+            "GET",
+            "/v1/",
+            [spoof(), vec![cookie()]].concat(),
+            None,
+        )
+    });
+    list.push(Sent {
+        answer: Some((answer, "")),
+        trailers: true,
+        ..sent(
+            "batch with tickets",
+            with_ticket(json!({})),
+            "POST",
+            "/v1/batch",
+            vec![cookie()],
+            Some(&forged),
+        )
+    });
+    list.push(sent(
+        "a stranger waits with a ticket",
+        Carrier::Ticket.settings(
+            json!({"remoteJwks": {"uri": "http://i/", "cluster": "i"}, "onKeysUnavailable": "anonymous"}),
+        ),
+        "PUT",
+        "/v1/buckets/b",
+        [wait(), vec![cookie()]].concat(),
+        Some("{}"),
+    ));
     list.push(Sent {
         answer: Some(("Payload Too Large", "")),
         overflows: true,
@@ -219,8 +264,9 @@ fn a_host_that_fails_forwards_nothing() {
                 // The headers of a batch go before its body; without the body they are nothing. What fails in the answer
                 // fails after the request.
                 assert!(!body || !was_sent, "{what}: the body was forwarded");
-                assert!(!headers || sent.body.is_some(), "{what}: the request was forwarded");
+                assert!(!headers || sent.body.is_some() || !was_sent, "{what}: the request was forwarded");
                 if headers {
+                    assert!(!proxy.header("cookie").concat().contains("admin"), "{what}");
                     assert!(proxy.header("userid").iter().all(|user| user != "admin"), "{what}");
                     assert!(proxy.header("user_id").is_empty(), "{what}");
                 }
@@ -244,8 +290,15 @@ fn the_identity_is_stripped_before_anything_else() {
                     assert!(user != "admin", "{}: {user}", sent.name);
                 }
                 assert!(proxy.header("user_id").is_empty(), "{}", sent.name);
+                assert!(!proxy.header("cookie").concat().contains("admin"), "{}", sent.name);
             }
-            assert!(!sent.trailers || at_last.trailers.borrow().is_empty(), "{}", sent.name);
+            let trailers = at_last.trailers.borrow();
+            assert!(!sent.trailers || trailers.iter().all(|(name, _)| name == "cookie"), "{}", sent.name);
+            let has_ticket = sent.settings["ticket"].is_object();
+            assert!(!sent.trailers || trailers.is_empty() == has_ticket, "{}", sent.name);
+            let answer = at_last.response.borrow();
+            let set_cookies = answer.iter().filter(|(name, _)| name == "set-cookie").count();
+            assert!(answer.is_empty() || set_cookies == 2 - usize::from(has_ticket), "{}", sent.name);
             let body = at_last.request_body.borrow().clone();
             let forwarded = at_last.sent.borrow().is_none();
             assert!(!forwarded || !String::from_utf8(body).unwrap().contains("admin"), "{}", sent.name);

@@ -8,12 +8,19 @@ const EXAMPLE: &str = include_str!("../../../envoy/envoy.yaml");
 /// What comes before the settings in the example.
 const SETTINGS: &str = "value:\n";
 
+/// What the example says of its ticket: the settings have none.
+const OF_TICKET: [&str; 2] = [
+    " Envoy and Kinto need the same secret in their environment:\n# MULTIAUTH_POLICY_KINTO_JWT_SECRET, made with `openssl rand -hex 32`.",
+    "                          # The secret of the tickets, from the environment of Envoy.\n                          environment_variables: { host_env_keys: [MULTIAUTH_POLICY_KINTO_JWT_SECRET] }\n",
+];
+
 /// The line of the example after which the variables of the environment can stand.
 const VM: &str = "vm_config:\n";
 
 /// The example of Envoy's configuration with these settings of the filter, which are lines of YAML.
 pub(crate) fn with_settings(settings: &str) -> String {
     let (before, rest) = EXAMPLE.split_once(SETTINGS).unwrap_or((EXAMPLE, ""));
+    let before = OF_TICKET.iter().fold(before.to_owned(), |before, part| before.replace(part, ""));
     let depth = before.len().saturating_sub(before.trim_end_matches(' ').len());
     let is_below = |line: &&str| line.trim().is_empty() || indentation(line) > depth;
     let old: usize = rest.split_inclusive('\n').take_while(is_below).map(str::len).sum();
@@ -21,7 +28,7 @@ pub(crate) fn with_settings(settings: &str) -> String {
     let space = " ".repeat(depth.saturating_add(2));
     let settings = settings.strip_prefix(HEADER).unwrap_or(settings);
     let new: String = settings.lines().map(|line| format!("{space}{line}\n")).collect();
-    format!("{}{SETTINGS}{new}{after}", with_variable(before, settings))
+    format!("{}{SETTINGS}{new}{after}", with_variable(&before, settings))
 }
 
 /// Gives the module the variable with the secret, if the settings name it.

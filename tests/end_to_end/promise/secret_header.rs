@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
+use kit::carrier::Carrier;
 use kit::forgeries::{forgeries, json_type, without_safeguards};
 use kit::http::{self, authorization, header};
-use kit::servers::{Envoy, Kinto, as_struct, config_of, demo_config, project, wasm};
+use kit::servers::{Envoy, Kinto, as_struct, config_of, demo_config, wasm};
 use kit::table::settings_with;
 use kit::tokens::{now, rs256};
 
@@ -14,9 +15,9 @@ fn an_identity_header_with_a_random_part_is_found_nowhere() {
     let digits = "0123456789abcdef0123456789abcdef";
     let name = format!("userId-{digits}");
     let key = format!("HTTP_USERID_{}", digits.to_ascii_uppercase());
-    let ini = json!({"ini": project("envoy/kinto.ini"), "observe": true,
-        "settings": {"multiauth.policy.kinto_jwt.environ_key": key}});
-    let kinto = Kinto::start(&json!({"kinto": ini}), None);
+    let mut application = Carrier::Header.observed();
+    application["settings"]["multiauth.policy.kinto_jwt.environ_key"] = json!(key);
+    let kinto = Kinto::start(&json!({"kinto": application}), None);
     let mut config = demo_config(kinto.port("kinto"));
     let listener = &mut config["static_resources"]["listeners"][0];
     without_safeguards(listener);

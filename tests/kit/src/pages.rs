@@ -64,6 +64,11 @@ fn completed(mut settings: Value) -> Value {
         assert!(name.is_string());
         own.insert("public_key".into(), json!(crate::tokens::SECRET));
     }
+    if let Some(ticket) = own.get_mut("ticket").and_then(Value::as_object_mut)
+        && ticket.remove("secretEnv").is_some()
+    {
+        ticket.insert("secret".into(), json!(crate::carrier::SECRET));
+    }
     if !["public_key", "jwks", "remoteJwks"].iter().any(|name| own.contains_key(*name)) {
         own.insert("public_key".into(), json!(public_key("rsa")));
     }

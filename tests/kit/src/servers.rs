@@ -196,6 +196,13 @@ pub fn as_string(settings: &str) -> Value {
     json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": settings})
 }
 
+/// The command of Envoy, which has the secret of tickets in its environment.
+pub fn envoy() -> Command {
+    let mut command = Command::new(made(".venv/bin/envoy"));
+    command.env(SECRET_VARIABLE, SECRET);
+    command
+}
+
 pub struct Envoy {
     pub admin: u16,
     ports: HashMap<String, u16>,
@@ -211,15 +218,14 @@ impl Envoy {
         let (file, log) = (dir.path().join("envoy.yaml"), dir.path().join("envoy.log"));
         let address = dir.path().join("admin");
         std::fs::write(&file, config.to_string()).unwrap();
-        let mut command = Command::new(made(".venv/bin/envoy"));
+        let mut command = envoy();
         command
             .arg("--config-path")
             .arg(&file)
             .arg("--admin-address-path")
             .arg(&address)
             .args(options)
-            .args(["--use-dynamic-base-id", "--log-level", "info", "--component-log-level", "wasm:debug"])
-            .env(SECRET_VARIABLE, SECRET);
+            .args(["--use-dynamic-base-id", "--log-level", "info", "--component-log-level", "wasm:debug"]);
         let output = std::fs::File::create(&log).unwrap();
         command.stdout(output.try_clone().unwrap()).stderr(output);
         let mut process = Process::spawn(&mut command);
