@@ -10,7 +10,6 @@ mod connection;
 mod honest;
 mod hostile;
 mod paths;
-mod random;
 mod report;
 
 use std::ops::Range;
@@ -24,6 +23,7 @@ use serde_json::{Value, json};
 use kit::carrier::{self, Carrier, tickets};
 use kit::forgeries::{json_type, without_safeguards};
 use kit::http::{self, Response, authorization, header};
+use kit::random::Random;
 use kit::servers::{self, Envoy, Kinto, as_struct, closing_after_each, config_of};
 use kit::table::settings_with;
 use kit::tokens::{now, rs256, token};
@@ -33,7 +33,6 @@ use answer::{batches, is_forged, location, normalised, seen};
 use connection::{Connection, bytes};
 use honest::Who;
 use hostile::Hostile;
-use random::Random;
 use report::Report;
 
 /// Enough to keep two Kintos and an Envoy busy on two cores.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Tokens;
-use super::random::Random;
+use kit::random::Random;
 
 /// Who a request or a sub-request is.
 #[derive(Clone, Copy, PartialEq, Eq)]

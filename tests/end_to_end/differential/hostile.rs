@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::random::Random;
 use super::{Tokens, paths};
 use kit::http::{Headers, header};
+use kit::random::Random;
 
 /// A request, and whether a token of bob's is in its body.
 pub(super) struct Hostile {

@@ -1,6 +1,6 @@
 //! Paths that reach Kinto's batch endpoint, or might.
 
-use super::random::Random;
+use kit::random::Random;
 
 /// What is put into a path or in place of a part of it.
 const ODD: [&str; 49] = [

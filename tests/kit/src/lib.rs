@@ -6,6 +6,7 @@ pub mod forgeries;
 pub mod http;
 pub mod issuer;
 pub mod pages;
+pub mod random;
 pub mod ring_host;
 pub mod servers;
 pub mod table;

@@ -1,11 +1,11 @@
 //! Random choices that a seed repeats.
 
 /// Sebastiano Vigna's SplitMix64.
-pub(super) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
     /// The choices of one case, which do not depend on those of another.
-    pub(super) fn of_case(seed: u64, case: usize) -> Self {
+    pub fn of_case(seed: u64, case: usize) -> Self {
         let mut random = Self(seed ^ u64::try_from(case).unwrap().wrapping_mul(0xd1b5_4a32_d192_ed03));
         random.next();
         random
@@ -19,19 +19,19 @@ impl Random {
     }
 
     /// A number below this one.
-    pub(super) fn below(&mut self, bound: usize) -> usize {
+    pub fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % u64::try_from(bound).unwrap()).unwrap()
     }
 
-    pub(super) fn one_in(&mut self, bound: usize) -> bool {
+    pub fn one_in(&mut self, bound: usize) -> bool {
         self.below(bound) == 0
     }
 
-    pub(super) fn pick<'l, T: ?Sized>(&mut self, list: &[&'l T]) -> &'l T {
+    pub fn pick<'l, T: ?Sized>(&mut self, list: &[&'l T]) -> &'l T {
         list[self.below(list.len())]
     }
 
-    pub(super) fn shuffle<T>(&mut self, list: &mut [T]) {
+    pub fn shuffle<T>(&mut self, list: &mut [T]) {
         for at in (1..list.len()).rev() {
             list.swap(at, self.below(at + 1));
         }
