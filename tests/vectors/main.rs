@@ -8,6 +8,7 @@
 #![allow(clippy::arithmetic_side_effects, reason = "a test fails by panicking")]
 
 mod projects;
+mod pyjwt;
 mod rfcs;
 
 use kinto_jwt_filter::{Gate, HostVerify, Rejection, parse_config};
