@@ -1,5 +1,7 @@
 //! From the setting `public_key` to a key, or to words that say what it is instead.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::DecodingKey;
 use serde::de::IgnoredAny;
 use spki::der::Decode;
@@ -68,10 +70,10 @@ pub(crate) fn smallest_secret(algorithm: Algorithm) -> usize {
 
 /// The kind of a key that must not be a secret, because others may know it: a PEM, SSH or DER key, or a JWK.
 fn public_kind(secret: &[u8]) -> Option<&'static str> {
-    if SubjectPublicKeyInfoRef::from_der(secret).is_ok()
-        || certificate::public_key(secret).is_some()
-        || rsa::pkcs1::RsaPublicKeyRef::from_der(secret).is_ok()
-    {
+    // In base64 too: Keycloak shows the key of a realm so, a PEM without its first and its last line.
+    let bare: Vec<u8> = secret.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let decoded = STANDARD.decode(bare).unwrap_or_default();
+    if is_public(secret) || is_public(&decoded) {
         return Some("DER key or certificate");
     }
     let text = String::from_utf8_lossy(secret);
@@ -81,6 +83,14 @@ fn public_kind(secret: &[u8]) -> Option<&'static str> {
     }
     let is_json = serde_json::from_str::<IgnoredAny>(text).is_ok() || text.contains("kty");
     (text.starts_with(['{', '[']) && is_json).then_some("JWK or another JSON text")
+}
+
+/// Whether the octets are those of a key or a certificate: DER, or the form within an SSH key (RFC 4253 section 6.6).
+fn is_public(octets: &[u8]) -> bool {
+    SubjectPublicKeyInfoRef::from_der(octets).is_ok()
+        || certificate::public_key(octets).is_some()
+        || rsa::pkcs1::RsaPublicKeyRef::from_der(octets).is_ok()
+        || octets.get(4..).is_some_and(|name| name.starts_with(b"ssh-") || name.starts_with(b"ecdsa-sha2-"))
 }
 
 fn parse_pem(text: &str, algorithm: Algorithm) -> Result<DecodingKey, Fault> {

@@ -11,6 +11,11 @@ fn damaged(pem: &str) -> String {
     pem.replace("MIID", "AAAA")
 }
 
+/// The lines of a PEM that are base64.
+fn bare(pem: &str) -> String {
+    pem.lines().filter(|line| !line.starts_with("-----")).collect()
+}
+
 /// Settings that must be refused, with words that must be in the message.
 pub fn of_kinto_jwt_settings() -> Vec<(Value, &'static [&'static str])> {
     let pem = |public_key: String| json!({"public_key": public_key});
@@ -82,6 +87,12 @@ pub fn of_kinto_jwt_settings() -> Vec<(Value, &'static [&'static str])> {
             &["key 1 is a DER key or certificate"],
         ),
         (secret(&key_file("rsa.ssh.pub"), "HS256"), &["a PEM or SSH key"]),
+        // A PEM without the lines around it, as Keycloak shows the key of a realm.
+        (
+            secret(&bare(&public_key("rsa")), "HS256"),
+            &["public_key is a DER key or certificate, and HS256 takes"],
+        ),
+        (secret(&bare(&key_file("p256.cert.pem")), "HS256"), &["a DER key or certificate"]),
         (json!({"public_key": "", "algorithm": "HS256"}), &["a secret of 0 bytes", "32"]),
         (secret(&SECRET[..31], "HS256"), &["a secret of 31 bytes, and HS256 needs 32", "RFC 7518 3.2"]),
         (secret(&SECRET[..47], "HS384"), &["a secret of 47 bytes, and HS384 needs 48"]),
