@@ -7,6 +7,7 @@
 #![cfg(test)]
 #![allow(clippy::arithmetic_side_effects, reason = "a test fails by panicking")]
 
+mod attacks;
 mod projects;
 mod pyjwt;
 mod rfcs;

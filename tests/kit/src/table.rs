@@ -4,6 +4,7 @@
 //! `kinto_jwt`; `differs` names the entry of docs/kinto_jwt.md where `kinto_jwt` answers otherwise.
 //! Here is what a row is; the rows are in the folder `table`, each file one subject.
 
+mod attacks;
 mod claims;
 mod failures;
 mod issuers;
@@ -193,5 +194,6 @@ pub fn policies(now: u64) -> Vec<Policy> {
     failures::causes(&mut policies, now);
     places::of_from(&mut policies, now);
     claims::charsets(&mut policies);
+    attacks::attacks(&mut policies, now);
     policies
 }

@@ -84,6 +84,35 @@ pub fn jwk(kid: &str, name: &str) -> Value {
     }
 }
 
+/// A public key in each form in which a verifier may have it, and so take it for a secret.
+pub fn public_forms(key: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let pem = public_key(key);
+    let der = pem::parse(&pem).unwrap().into_contents();
+    let public = jwk("k", key);
+    let number = public[if key == "rsa" { "n" } else { "x" }].as_str().unwrap();
+    let mut forms = vec![
+        ("the PEM", pem.clone().into_bytes()),
+        ("the PEM without its last line feed", pem.trim().into()),
+        ("the PEM with CRLF", pem.replace('\n', "\r\n").into()),
+        ("the PEM after a space", format!(" {pem}").into()),
+        ("the PEM in one line", pem.replace('\n', "").into()),
+        ("the certificate", key_file(&format!("{key}.cert.pem")).into()),
+        ("the DER", der.clone()),
+        ("the DER in base64", base64(&der).into()),
+        ("the JWK", public.to_string().into()),
+        ("the number of the JWK", number.into()),
+        ("the number of the JWK, decoded", URL_SAFE_NO_PAD.decode(number).unwrap()),
+    ];
+    if key == "rsa" {
+        forms.push(("the PKCS #1 PEM", key_file("rsa.pkcs1.pem").into()));
+        forms.push(("the SSH key", key_file("rsa.ssh.pub").into()));
+        let ssh = key_file("rsa.ssh.pub");
+        forms
+            .push(("the SSH key, decoded", STANDARD.decode(ssh.split_whitespace().nth(1).unwrap()).unwrap()));
+    }
+    forms
+}
+
 fn p521_key(name: &str) -> p521::ecdsa::SigningKey {
     p521::SecretKey::from_pkcs8_der(&private_key(name)).unwrap().into()
 }
