@@ -1,5 +1,5 @@
-//! The structure of the source: which folder may use which, and that the module exports each callback that the filter
-//! implements.
+//! The structure of the source: which folder may use which; of the module: what it imports and exports; of the dependencies:
+//! why each is there, and which Rust they need.
 
 #![cfg(test)]
 #![allow(clippy::arithmetic_side_effects, reason = "a test fails by panicking")]
@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use serde_json::Value;
 use wasmparser::{Parser, Payload};
 
 /// The folders and files of `src`, from the bottom to the top. Each may use those of the floors below its own.
@@ -204,5 +206,87 @@ fn the_module_names_no_folder_of_this_machine() {
     let cargo = std::env::var("CARGO_HOME").unwrap_or_else(|_| format!("{home}/.cargo"));
     for folder in [&cargo, env!("CARGO_MANIFEST_DIR")] {
         assert!(!module.contains(folder), "{folder} is in the module");
+    }
+}
+
+/// The manifests of this repository: this one, and those below it.
+fn manifests() -> Vec<PathBuf> {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = vec![top.to_owned()];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let (kind, path) = entry.map(|entry| (entry.file_type().unwrap(), entry.path())).unwrap();
+            let name = path.file_name().unwrap().to_str().unwrap_or_default();
+            if kind.is_dir() && name != "target" && !name.starts_with('.') {
+                folders.push(path);
+            } else if name == "Cargo.toml" {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn each_dependency_has_its_reason_beside_it() {
+    let mut count = 0;
+    for manifest in manifests() {
+        let text = fs::read_to_string(&manifest).unwrap();
+        let (mut is_list, mut above) = (false, "");
+        for line in text.lines() {
+            if line.starts_with('[') {
+                let table = line.trim_start_matches('[').split(']').next().unwrap();
+                assert!(!table.contains("dependencies."), "{}: write {table} in a line", manifest.display());
+                is_list = table.ends_with("dependencies");
+            } else if is_list && line.contains('=') && !line.starts_with('#') {
+                let reason = line.split_once(" # ").map_or(above, |(_, reason)| reason);
+                let name = line.split(' ').next().unwrap();
+                assert!(reason.len() > 2, "{}: why {name}?", manifest.display());
+                count += 1;
+            }
+            above = line.strip_prefix("# ").unwrap_or_default();
+        }
+    }
+    assert!(count > 50, "only {count} dependencies were found");
+}
+
+/// A crate for which our `rust-version` is too old would not build there.
+#[test]
+fn no_dependency_needs_a_newer_rust() {
+    let version = |text: &str| -> Vec<u32> {
+        let mut numbers: Vec<u32> = text.split('.').map(|number| number.parse().unwrap()).collect();
+        numbers.resize(3, 0);
+        numbers
+    };
+    let ours = version(env!("CARGO_PKG_RUST_VERSION"));
+    let mut count = 0;
+    for target in ["wasm32-wasip1", "x86_64-unknown-linux-gnu"] {
+        let output = Command::new(env!("CARGO"))
+            .args(["metadata", "--format-version=1", "--locked", "--offline", "--features=cli"])
+            .arg(format!("--filter-platform={target}"))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+        for package in metadata["packages"].as_array().unwrap() {
+            let Some(needed) = package["rust_version"].as_str() else { continue };
+            assert!(version(needed) <= ours, "{} needs Rust {needed}", package["name"]);
+            count += 1;
+        }
+    }
+    assert!(count > 100, "only {count} crates say which Rust they need");
+}
+
+/// `forbid` lets no line of a file allow it again. The one unsafe block of ours is in a macro of the SDK.
+#[test]
+fn unsafe_code_is_forbidden_in_each_crate() {
+    for manifest in manifests() {
+        let text = fs::read_to_string(&manifest).unwrap();
+        // The module for comparison has nothing but the SDK's macro.
+        let is_forbidden =
+            text.contains("\nunsafe_code = \"forbid\"") || manifest.ends_with("benches/noop/Cargo.toml");
+        assert!(is_forbidden, "{}", manifest.display());
     }
 }
