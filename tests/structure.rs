@@ -175,7 +175,7 @@ fn the_module_exports_each_callback_that_the_filter_implements() {
 }
 
 /// Why an import is in the module that the filter never calls: the SDK's traits have a method for it, and Rust links all
-/// methods of a trait together.
+/// methods of a trait together. Envoy does not let the module call it: `capability_restriction_config` in `envoy.yaml`.
 const LINKED: &str = "";
 
 /// All that the module imports, and why.
@@ -227,6 +227,9 @@ const IMPORTS: [(&str, &str, &str); 41] = [
 /// What the module exports beside callbacks: its memory, what Envoy calls once, and the version of the interface.
 const EXPORTS: [&str; 3] = ["_initialize", "memory", "proxy_abi_version_0_2_1"];
 
+/// Callbacks that Envoy calls whether they are listed or not, and one of the SDK that only says yes.
+const NOT_LISTED: [&str; 2] = ["proxy_on_memory_allocate", "proxy_on_vm_start"];
+
 /// The names that the module exports.
 fn exports() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
@@ -252,6 +255,20 @@ fn the_module_imports_and_exports_this_and_nothing_else() {
     assert_eq!(imported, BTreeSet::from(expected));
     let others = exports().into_iter().filter(|name| !name.starts_with("proxy_on_"));
     assert_eq!(others.collect::<Vec<_>>(), EXPORTS);
+}
+
+/// `tests/end_to_end/capabilities.rs` shows that each name in the list is needed.
+#[test]
+fn envoy_yaml_lists_what_the_filter_calls_and_what_calls_the_filter() {
+    let calls = IMPORTS.into_iter().filter(|(_, _, why)| *why != LINKED).map(|(_, name, _)| name.to_owned());
+    let callbacks = exports().into_iter().filter(|name| name.starts_with("proxy_on_"));
+    let expected: BTreeSet<String> =
+        calls.chain(callbacks.filter(|name| !NOT_LISTED.contains(&name.as_str()))).collect();
+    for file in ["envoy/envoy.yaml", "envoy/settings/plugin-file.yaml"] {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        let names = text.lines().filter_map(|line| line.trim_start().strip_suffix(": {}"));
+        assert_eq!(names.map(str::to_owned).collect::<BTreeSet<_>>(), expected, "{file}");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@
 
 mod answers;
 mod batches;
+mod capabilities;
 mod configurations;
 mod day_two;
 mod decisions;
