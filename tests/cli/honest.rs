@@ -19,7 +19,9 @@ fn in_camel_case() -> String {
     };
     let name_of = |line: &str| Some(line.trim_start().trim_start_matches("- ").split_once(':')?.0.to_owned());
     let is_field = |name: &str| name.contains('_') && !["public_key", "auth_type"].contains(&name);
-    let lines = text.lines().map(|line| match name_of(line).filter(|name| is_field(name)) {
+    // The names in the list of capabilities are no fields.
+    let field_of = |line: &str| name_of(line).filter(|name| is_field(name) && !line.ends_with(": {}"));
+    let lines = text.lines().map(|line| match field_of(line) {
         Some(name) => line.replacen(&name, &camel(&name), 1) + "\n",
         None => format!("{line}\n"),
     });

@@ -39,6 +39,14 @@ fn envoy_with(more: &str) -> String {
     text.replace(line, &format!("{line}{more}"))
 }
 
+/// Envoy's example without the list of what the module may do.
+fn without_capabilities() -> String {
+    let text = example("envoy.yaml");
+    let names = ["capability_restriction_config:", "allowed_capabilities:"];
+    let is_of_list = |line: &&str| line.ends_with(": {}") || names.contains(&line.trim_start());
+    text.lines().filter(|line| !is_of_list(line)).collect::<Vec<_>>().join("\n")
+}
+
 /// Envoy's example with an issuer, and its cluster.
 pub(crate) fn envoy_with_issuer() -> String {
     let cluster: String = example("settings/issuer-cluster.yaml")
@@ -134,6 +142,10 @@ fn rows() -> Vec<Row> {
         row("no-reload", example("envoy.yaml"), "failure_policy: FAIL_RELOAD", "root_id: a"),
         row("no-reload", plugin(), "failStrategy: FAIL_RELOAD", "failStrategy: FAIL_CLOSE"),
         row("no-reload", extension(), "    failStrategy: FAIL_RELOAD", "    pluginName: a"),
+        row("lacks-capability", example("envoy.yaml"), "proxy_on_request_headers: {}", "proxy_on_log: {}"),
+        row("lacks-capability", example("envoy.yaml"), "proxy_http_call: {}", "\"proxy_done\": {}"),
+        row("lacks-capability", without_capabilities(), "runtime: envoy.wasm.runtime.v8", "runtime: envoy.wasm.runtime.v8\n                          capabilityRestrictionConfig: { allowedCapabilities: { proxy_log: {} } }"),
+        row("lacks-capability", without_capabilities(), "failure_policy: FAIL_RELOAD", "failure_policy: FAIL_RELOAD\n                        capability_restriction_config: { allowed_capabilities: { proxy_log: {} } }"),
         row("small-buffer", example("envoy.yaml"), "request_body_buffer_limit: 2097152", "include_request_attempt_count: true"),
         row("small-buffer", envoy_with("batch: { maxBytes: 2000000 }"), "maxBytes: 2000000", "maxBytes: 3000000"),
         row("small-buffer", example("envoy.yaml"), "request_body_buffer_limit: 2097152", "request_body_buffer_limit: 65536"),
@@ -294,6 +306,35 @@ fn the_examples_break_no_rule() {
     assert_eq!(report["taken"].as_array().unwrap().len(), 11, "{report:#}");
     let done = kinto_jwt(&folder, &["check", "--strict", "--quiet", "."]);
     assert_eq!((done.code, done.out.as_str(), done.err.as_str()), (0, "", ""));
+}
+
+/// Each name of the example is needed, and an error without it; three of them are named as what keeps requests out.
+#[test]
+fn each_capability_of_the_example_is_missed() {
+    let text = example("envoy.yaml");
+    let names: Vec<&str> = text.lines().filter_map(|line| line.trim_start().strip_suffix(": {}")).collect();
+    assert_eq!(names.len(), 35);
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut open = Vec::new();
+    for name in &names {
+        let without: Vec<&str> =
+            text.lines().filter(|line| line.trim_start() != format!("{name}: {{}}")).collect();
+        fs::write(folder.path().join("a.yaml"), without.join("\n")).unwrap();
+        let report = report(folder.path(), &["."]);
+        let [found] = report["findings"].as_array().unwrap().as_slice() else { panic!("{name}: {report:#}") };
+        assert_eq!((&found["rule"], &found["severity"]), (&"lacks-capability".into(), &"error".into()));
+        let message = found["message"].as_str().unwrap();
+        assert!(message.starts_with(&format!("without {name}, ")), "{message}");
+        if message.contains("Kinto believes the client") {
+            open.push(*name);
+        }
+    }
+    assert_eq!(open, ["proxy_on_request_headers", "proxy_on_request_body", "proxy_on_request_trailers"]);
+    // An empty list restricts nothing.
+    let vm = "runtime: envoy.wasm.runtime.v8";
+    let empty =
+        format!("{vm}\n{}capability_restriction_config: {{ allowed_capabilities: {{}} }}", " ".repeat(26));
+    assert_eq!(broken(&[("a.yaml", without_capabilities().replace(vm, &empty))]), [""; 0]);
 }
 
 #[test]

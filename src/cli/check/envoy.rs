@@ -1,5 +1,6 @@
 //! What an operator should know about the configuration of Envoy around the settings.
 
+use crate::cli::check::capabilities::lacking;
 use crate::cli::check::finding::{Finding, Rule};
 use crate::cli::document::{Kind, Member, Node};
 use crate::cli::holder::Holder;
@@ -11,7 +12,7 @@ const DEFAULT_BUFFER: u64 = 1 << 20;
 /// What is to be said about the configuration around the settings, whatever they are.
 pub(crate) fn in_any_case(plugin: &Plugin) -> Vec<Finding> {
     let is_ours = plugin.holder == Holder::Envoy;
-    let found = [failure_policy(plugin), disabled(plugin)].into_iter().flatten();
+    let found = [failure_policy(plugin), disabled(plugin), lacking(plugin)].into_iter().flatten();
     found.filter(|_| is_ours).collect()
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct Finding {
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Severity {
-    /// Envoy or the filter would refuse the file.
+    /// Envoy or the filter would refuse the file, or Envoy would not call the filter.
     Error,
     /// The filter would run, and not as it should.
     Warning,
@@ -40,6 +40,7 @@ pub(crate) enum Rule {
     KeyElsewhere,
     FailOpen,
     NoReload,
+    LacksCapability,
     SmallBuffer,
     GuessableHeader,
     UnknownCluster,
@@ -56,7 +57,7 @@ pub(crate) enum Rule {
 
 impl Rule {
     /// All of them, in the order of the documentation.
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::NotYaml,
         Self::Refused,
         Self::SecretInFile,
@@ -69,6 +70,7 @@ impl Rule {
         Self::KeyElsewhere,
         Self::FailOpen,
         Self::NoReload,
+        Self::LacksCapability,
         Self::SmallBuffer,
         Self::GuessableHeader,
         Self::UnknownCluster,
@@ -98,6 +100,7 @@ impl Rule {
             Self::KeyElsewhere => "key-elsewhere",
             Self::FailOpen => "fail-open",
             Self::NoReload => "no-reload",
+            Self::LacksCapability => "lacks-capability",
             Self::SmallBuffer => "small-buffer",
             Self::GuessableHeader => "guessable-header",
             Self::UnknownCluster => "unknown-cluster",
@@ -133,6 +136,9 @@ impl Rule {
             Self::KeyElsewhere => "The key is in the environment of Envoy, and was not checked.",
             Self::FailOpen => "When the filter cannot run, requests go on unchecked.",
             Self::NoReload => "A module that has crashed does not come back.",
+            Self::LacksCapability => {
+                "The list of capabilities leaves out one that the filter needs: requests may go on unchecked."
+            }
             Self::SmallBuffer => "Envoy's buffer is smaller than `batch.maxBytes`.",
             Self::GuessableHeader => {
                 "Kinto may be reachable past Envoy, and anybody can guess the header that it trusts."
@@ -155,7 +161,7 @@ impl Rule {
     /// How bad it is.
     pub(crate) const fn severity(self) -> Severity {
         match self {
-            Self::NotYaml | Self::Refused => Severity::Error,
+            Self::NotYaml | Self::Refused | Self::LacksCapability => Severity::Error,
             Self::KeyElsewhere => Severity::Note,
             _ => Severity::Warning,
         }

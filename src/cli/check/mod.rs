@@ -5,11 +5,13 @@
 //! | `finding.rs` | the rules: their names, and how bad it is when one is broken |
 //! | `settings.rs` | rules about the settings |
 //! | `envoy.rs`, `kubernetes.rs`, `issuer.rs` | rules about what is around them: Envoy, the resources of Kubernetes, the issuers |
+//! | `capabilities.rs` | a rule about what Envoy lets the module do |
 //! | `words.rs` | what the settings do, in words |
 //! | `mask.rs` | the text of a file without secrets |
 //! | `hostile.rs` | tests with files that are broken in thousands of ways |
 //! | `text.rs`, `json.rs` | the report for people; for programs |
 
+mod capabilities;
 mod envoy;
 mod finding;
 #[cfg(test)]
