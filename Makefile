@@ -7,7 +7,7 @@ PYTHON ?= python3
 # With the command kinto-jwt, which some tests run: always the same features, so that nothing is built twice.
 TEST := cargo test --locked --features cli
 
-.PHONY: build cli image sbom run test browser-test monitoring-test image-test bench docs kubernetes-files lint lint-workflows clean setup-run setup-test compose-secret compose-up compose-test compose-down compose-logs have-docker
+.PHONY: build cli image sbom run test browser-test monitoring-test image-test bench docs kubernetes-files lint lint-workflows clean setup-run setup-test compose-secret compose-up compose-test compose-down compose-logs have-docker audit
 
 build:
 	@sh build/module.sh
@@ -37,6 +37,22 @@ $(CYCLONEDX):
 sbom: build $(CYCLONEDX)
 	@sh build/sbom.sh $(CYCLONEDX) $(SBOM)
 	@echo $(SBOM)
+
+# The licences and the sources of the dependencies, and what is known against them (deny.toml, build/advisories.sh).
+# ADVISORY_DB is where the database of advisories is; without it they are not checked, and the output says so.
+# Built without optimization, as above.
+DENY_VERSION := 0.20.2
+DENY := target/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+
+$(DENY):
+	CARGO_PROFILE_DEV_DEBUG=0 cargo install --locked --debug --quiet --version =$(DENY_VERSION) \
+	    --root target/tools/cargo-deny-$(DENY_VERSION) cargo-deny
+
+audit: $(DENY)
+	$(DENY) --locked --workspace check --hide-inclusion-graph licenses bans sources
+	@ADVISORY_DB="$(ADVISORY_DB)" sh build/advisories.sh $(DENY)
+	@# That each of these checks can fail.
+	CARGO_DENY=$(DENY) $(TEST) --quiet --test audit
 
 $(VENV)/run.done: envoy/demo/requirements.txt
 	$(PYTHON) -m venv $(VENV)
