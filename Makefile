@@ -7,7 +7,7 @@ PYTHON ?= python3
 # With the command kinto-jwt, which some tests run: always the same features, so that nothing is built twice.
 TEST := cargo test --locked --features cli
 
-.PHONY: build cli image sbom run test browser-test monitoring-test image-test bench docs kubernetes-files lint lint-workflows clean setup-run setup-test compose-secret compose-up compose-test compose-down compose-logs have-docker audit
+.PHONY: build cli image sbom run test browser-test monitoring-test image-test bench docs kubernetes-files lint lint-workflows clean setup-run setup-test compose-secret compose-up compose-test compose-down compose-logs have-docker audit reproducible
 
 build:
 	@sh build/module.sh
@@ -53,6 +53,10 @@ audit: $(DENY)
 	@ADVISORY_DB="$(ADVISORY_DB)" sh build/advisories.sh $(DENY)
 	@# That each of these checks can fail.
 	CARGO_DENY=$(DENY) $(TEST) --quiet --test audit
+
+# The same commit is the same module, wherever it is built: build/reproducible.sh.
+reproducible:
+	@sh build/reproducible.sh
 
 $(VENV)/run.done: envoy/demo/requirements.txt
 	$(PYTHON) -m venv $(VENV)
