@@ -269,6 +269,12 @@ fn envoy_yaml_lists_what_the_filter_calls_and_what_calls_the_filter() {
         let names = text.lines().filter_map(|line| line.trim_start().strip_suffix(": {}"));
         assert_eq!(names.map(str::to_owned).collect::<BTreeSet<_>>(), expected, "{file}");
     }
+    let page =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/supply-chain.md")).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+    let names =
+        rows.flat_map(|row| row.split(" | ").next().unwrap().split(", ")).map(|name| name.trim_matches('`'));
+    assert_eq!(names.map(str::to_owned).collect::<BTreeSet<_>>(), expected, "docs/supply-chain.md");
 }
 
 #[test]
