@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use kit::carrier;
 use kit::forgeries::{FORGERY, json_type};
 use kit::http::{self, Headers, Response, authorization, header};
 use kit::issuer::{Answer, Issuer};
@@ -276,8 +277,10 @@ fn each_capability_is_needed_and_some_keep_the_promise() {
             .filter(|(what, how)| with_all.get(*what) != Some(how))
             .map(|(w, h)| (*w, h.clone()))
             .collect();
-        // Of requests, proxy_on_delete only frees the memory: the next test has it.
-        assert_eq!(changed.is_empty(), name == "proxy_on_delete", "{name}: {changed:?}");
+        // Of requests, proxy_on_delete only frees the memory, and without a ticket no cookie is added: the next tests
+        // have them.
+        let is_elsewhere = ["proxy_on_delete", "proxy_add_header_map_value"].contains(&name.as_str());
+        assert_eq!(changed.is_empty(), is_elsewhere, "{name}: {changed:?}");
         if seen.values().any(|how| how.contains("admin")) {
             open.insert(name.as_str());
         }
@@ -311,6 +314,32 @@ fn without_on_delete_nothing_is_freed() {
     };
     assert_eq!(count(&["proxy_on_tick"]), 1);
     assert_eq!(count(&["proxy_on_tick", "proxy_on_delete"]), 0);
+}
+
+#[test]
+fn without_add_header_map_value_the_other_cookies_of_an_answer_are_lost() {
+    let settings =
+        json!({"public_key": public_key("rsa"), "requireExp": true, "ticket": {"secret": carrier::SECRET}});
+    let name = "proxy_add_header_map_value";
+    let listeners = [("all", listed()), (name, without(&[name]))].map(|(name, allowed)| {
+        let mut listener = listener(name, &allowed, &settings);
+        // An answer as Kinto gives it with a ticket that it does not believe, and one more cookie.
+        let cookies = ["kjwt=; Max-Age=0", "a=1"];
+        let cookies = cookies.map(|cookie| json!({"header": {"key": "set-cookie", "value": cookie}}));
+        let host = &mut manager(&mut listener)["route_config"]["virtual_hosts"][0];
+        host["response_headers_to_add"] = json!(cookies);
+        host["routes"] = json!([{"match": {"prefix": "/"}, "direct_response": {"status": 200}}]);
+        listener
+    });
+    let listeners = Listeners::start(1, &[], &listeners);
+    let ports = listeners.ports();
+    let cookies = |name: &str| {
+        let answer = http::exchange(ports[name], &http::bytes("GET", b"/", &[], b"")).unwrap();
+        let lines = answer.head.lines().filter_map(|line| line.strip_prefix("set-cookie: "));
+        (answer.status, lines.collect::<Vec<_>>().join(" "))
+    };
+    assert_eq!(cookies("all"), (200, "a=1".to_owned()));
+    assert_eq!(cookies(name), (503, String::new()));
 }
 
 #[test]

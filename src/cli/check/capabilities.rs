@@ -10,7 +10,7 @@ const KEEP_THE_PROMISE: [&str; 3] =
     ["proxy_on_request_headers", "proxy_on_request_body", "proxy_on_request_trailers"];
 
 /// What else the module needs, for one setting or another. `tests/end_to_end/capabilities.rs` leaves out each.
-const NEEDED: [&str; 32] = [
+const NEEDED: [&str; 33] = [
     "proxy_on_context_create",
     "proxy_on_configure",
     "proxy_on_tick",
@@ -21,6 +21,7 @@ const NEEDED: [&str; 32] = [
     "proxy_get_header_map_pairs",
     "proxy_get_header_map_value",
     "proxy_replace_header_map_value",
+    "proxy_add_header_map_value",
     "proxy_remove_header_map_value",
     "proxy_get_buffer_bytes",
     "proxy_set_buffer_bytes",
