@@ -74,6 +74,8 @@ class Reading:
 
     def __init__(self, part, where):
         self.found = set()
+        # With those members of which only the last one counts.
+        self.pairs = []
         self.value = None
         try:
             raw = base64.urlsafe_b64decode(part.rstrip(b"=") + b"=" * (-len(part.rstrip(b"=")) % 4))
@@ -88,9 +90,10 @@ class Reading:
                 parse_float=self.number,
                 parse_int=self.number,
             )
-            if self.depth(self.value) > 127:
+            everything = [self.value] + [list(pair) for pair in self.pairs]
+            if self.depth(everything) > 128:
                 self.found.add("deep")
-            if is_half_a_pair(json.dumps(self.value, ensure_ascii=False, default=str)):
+            if is_half_a_pair(json.dumps(everything, ensure_ascii=False, default=str)):
                 self.found.add("surrogate")
         except (ValueError, RecursionError):
             pass
@@ -99,6 +102,7 @@ class Reading:
     def members(self, pairs):
         if len(dict(pairs)) != len(pairs):
             self.found.add("twice")
+            self.pairs += pairs
         return dict(pairs)
 
     def constant(self, name):
