@@ -296,9 +296,21 @@ impl Settings {
         fault: &str,
         remedy: &str,
     ) -> Result<T, ConfigError> {
-        let Some(value) = self.take(name) else { return Ok(default) };
-        let found = words.iter().find(|(word, _)| value.as_str() == Some(*word));
-        found.map(|(_, value)| *value).ok_or_else(|| error(name, fault, remedy))
+        let index = self.index(name, &mut words.iter().map(|(word, _)| *word), fault, remedy)?;
+        Ok(index.and_then(|index| words.get(index)).map_or(default, |(_, value)| *value))
+    }
+
+    /// Takes one of these words. Not generic, so that the module has it once.
+    fn index(
+        &mut self,
+        name: &str,
+        mut words: &mut dyn Iterator<Item = &str>,
+        fault: &str,
+        remedy: &str,
+    ) -> Result<Option<usize>, ConfigError> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let index = (&mut words).position(|word| value.as_str() == Some(word));
+        index.map(Some).ok_or_else(|| error(name, fault, remedy))
     }
 
     pub(crate) fn text(&mut self, name: &str, default: &str) -> Result<String, ConfigError> {
