@@ -81,8 +81,11 @@ fn decisions(c: &mut Criterion) {
 fn batches(c: &mut Criterion) {
     let gate = gate("RS256", "rsa", 10_000);
     let header = format!("JWT {}", token("RS256", "rsa"));
-    let outer =
-        BatchRequest::new(gate.decide(&OneField("authorization", header.as_bytes()), NOW), "/v1".to_owned());
+    let outer = BatchRequest::new(
+        gate.decide(&OneField("authorization", header.as_bytes()), NOW),
+        "/v1".to_owned(),
+        &[],
+    );
     let plain = json!({"method": "GET", "path": "/v1/"});
     let own_token = json!({"method": "GET", "path": "/v1/", "headers": {"Authorization": header}});
     for (name, request) in [("rewrite_batch", plain), ("rewrite_batch, own tokens", own_token)] {

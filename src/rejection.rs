@@ -82,6 +82,10 @@ pub enum Rejection {
     ClaimRefused,
     /// `iat` is before `issuedAfter`, or missing.
     IssuedTooEarly,
+    /// The token has `cnf` (RFC 7800), which `boundTokens` refuses, or which is not exactly one `x5t#S256`.
+    TokenBound,
+    /// The token is bound to a client certificate (RFC 8705 section 3.1), and the connection has none or another.
+    TokenBoundElsewhere,
     /// `sub` is not a string (RFC 7519 section 4.1.2).
     SubjectNotString,
     /// `jti` is not a string (RFC 7519 section 4.1.7).
@@ -143,6 +147,8 @@ impl Rejection {
             Self::ScopeMissing => "scope_missing",
             Self::ClaimRefused => "claim_refused",
             Self::IssuedTooEarly => "issued_too_early",
+            Self::TokenBound => "token_bound",
+            Self::TokenBoundElsewhere => "token_bound_elsewhere",
             Self::SubjectNotString => "subject_not_string",
             Self::JwtIdNotString => "jwt_id_not_string",
             Self::NoUserIdClaim => "no_user_id_claim",

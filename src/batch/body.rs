@@ -43,13 +43,16 @@ pub struct BatchRequest {
     /// The segment before `batch` in its path, such as `/v1`. Kinto puts it before the path of a sub-request that does
     /// not have it (`build_request` in `kinto/core/utils.py`).
     pub prefix: String,
+    /// SHA-256 of the client's certificate, as [`Request::client_certificate`] returns it: the sub-requests come over the
+    /// connection of the batch. Empty if no policy asks for it.
+    pub(crate) certificate: Vec<u8>,
 }
 
 impl BatchRequest {
-    /// The request of a batch, by the decision on it and its prefix.
+    /// The request of a batch, by the decision on it, its prefix, and SHA-256 of the client's certificate.
     #[must_use]
-    pub fn new(decision: Decision<'_>, prefix: String) -> Self {
-        Self { outcome: decision.outcome, reason: decision.reason, prefix }
+    pub fn new(decision: Decision<'_>, prefix: String, certificate: Vec<u8>) -> Self {
+        Self { outcome: decision.outcome, reason: decision.reason, prefix, certificate }
     }
 }
 
@@ -143,6 +146,7 @@ struct Merged<'s> {
     headers: Vec<&'s (String, String)>,
     method: &'s str,
     path: &'s str,
+    certificate: &'s [u8],
 }
 
 impl Request for Merged<'_> {
@@ -152,6 +156,10 @@ impl Request for Merged<'_> {
         let line = [(":method", self.method), (":path", self.path)].into_iter();
         let line = line.filter(move |(other, _)| *other == name).map(|(_, value)| value);
         line.chain(fields.map(|(_, value)| value.as_str())).map(|value| Cow::Borrowed(value.as_bytes()))
+    }
+
+    fn client_certificate(&self) -> Vec<u8> {
+        self.certificate.to_vec()
     }
 }
 
@@ -222,7 +230,12 @@ impl<'g> Rewriter<'g> {
             self.inherited.proof_without_path.clone()
         };
         if let Some(proof) = &self.inherited.proof_without_path {
-            let request = Merged { headers: self.inherited.places.iter().collect(), method: "GET", path: "" };
+            let request = Merged {
+                headers: self.inherited.places.iter().collect(),
+                method: "GET",
+                path: "",
+                certificate: &[],
+            };
             self.usual = self.gate.outcome(proof, &request);
             self.push_identity(&mut rest, &self.usual, false);
         }
@@ -236,7 +249,8 @@ impl<'g> Rewriter<'g> {
 
     /// What `defaults` with this path prove; `None` if they have no token.
     fn inherited_proof(&mut self, path: &str) -> Option<Proof<'g>> {
-        let request = Merged { headers: self.inherited.places.iter().collect(), method: "GET", path };
+        let headers = self.inherited.places.iter().collect();
+        let request = Merged { headers, method: "GET", path, certificate: &self.outer.certificate };
         let proof = self.gate.prove(&request, self.now, Some(&mut self.failed));
         (self.brings_header(&request) || !proof.lacks_token()).then_some(proof)
     }
@@ -299,7 +313,8 @@ impl<'g> Rewriter<'g> {
         let full_path = self.full_path(path);
         let overridden = |name: &String| own.iter().any(|(other, _)| other == name);
         let inherited = self.inherited.places.iter().filter(|(name, _)| !overridden(name));
-        let request = Merged { headers: own.iter().chain(inherited).collect(), method, path: &full_path };
+        let headers = own.iter().chain(inherited).collect();
+        let request = Merged { headers, method, path: &full_path, certificate: &outer.certificate };
         // What comes from `defaults` alone was decided once for all.
         let own_proof = (!own.is_empty() || (has_own_path && self.may_hold_token(path)))
             .then(|| gate.prove(&request, self.now, Some(&mut self.failed)));
@@ -370,7 +385,12 @@ impl<'g> Rewriter<'g> {
         if !self.gate.config().forward_token {
             for (_, place) in self.places.iter().filter(|(key, _)| same_key(name, key)) {
                 let header = (place.field().to_owned(), value);
-                let holds = place.holds_token(&Merged { headers: vec![&header], method: "", path: "" });
+                let holds = place.holds_token(&Merged {
+                    headers: vec![&header],
+                    method: "",
+                    path: "",
+                    certificate: &[],
+                });
                 value = header.1;
                 if holds {
                     value = String::from_utf8(place.remove_from(value.as_bytes())?).ok()?;
@@ -384,7 +404,7 @@ impl<'g> Rewriter<'g> {
     fn without_query_tokens(&self, mut path: String) -> String {
         let forwards = self.gate.config().forward_token;
         for place in self.query_places.iter().filter(|_| !forwards) {
-            if place.holds_token(&Merged { headers: Vec::new(), method: "", path: &path }) {
+            if place.holds_token(&Merged { headers: Vec::new(), method: "", path: &path, certificate: &[] }) {
                 let kept = place.remove_from(path.as_bytes()).and_then(|kept| String::from_utf8(kept).ok());
                 path = kept.unwrap_or_default();
             }

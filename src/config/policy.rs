@@ -16,6 +16,7 @@ use crate::keys::pem;
 use crate::keys::ring::KeyRing;
 use crate::request::credentials::{Credentials, Place};
 use crate::request::identity_header::{IdentityHeader, is_field_name, same_key, wsgi_key};
+use crate::token::bound::BoundTokens;
 use crate::token::claim_name::ClaimName;
 use crate::token::claims::{Issuers, Refused, RequiredMembers, Rules};
 use crate::token::header_text::Charset;
@@ -314,6 +315,17 @@ fn rules(settings: &mut Settings, refused_in_all: &Refused) -> Result<Rules, Con
         )?,
         required_scopes: required_scopes(settings)?,
         refused: refused(settings)?.and(refused_in_all),
+        bound_tokens: settings.word(
+            "boundTokens",
+            BoundTokens::Refuse,
+            &[
+                ("refuse", BoundTokens::Refuse),
+                ("verify", BoundTokens::Verify),
+                ("ignore", BoundTokens::Ignore),
+            ],
+            "is none of refuse, verify and ignore",
+            "write verify only if clients open TLS with their certificates at this Envoy",
+        )?,
     })
 }
 

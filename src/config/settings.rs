@@ -107,7 +107,7 @@ pub(crate) enum Topic {
 }
 
 /// All settings, in the order in which messages and the documentation list them.
-pub(crate) const SETTINGS: [(&str, Topic); 36] = [
+pub(crate) const SETTINGS: [(&str, Topic); 37] = [
     ("public_key", Topic::Key),
     ("publicKeyEnv", Topic::Key),
     ("jwks", Topic::Key),
@@ -127,6 +127,7 @@ pub(crate) const SETTINGS: [(&str, Topic); 36] = [
     ("maxAgeSeconds", Topic::Policy),
     ("requiredClaims", Topic::Policy),
     ("requiredScopes", Topic::Policy),
+    ("boundTokens", Topic::Policy),
     ("refusedClaims", Topic::Refused),
     ("issuedAfter", Topic::Refused),
     ("verifyToken", Topic::Policy),

@@ -122,7 +122,10 @@ fn decide_headers<H: Host>(
         Target::Unclear => return refuse(gate, host, Refusal::Unclear, has_origin(headers)?),
         // The request of a batch is not rejected itself: each of its sub-requests may be.
         Target::Batch(prefix) if !decision.lacks_keys() => {
-            let (outer, has_origin) = (BatchRequest::new(decision, prefix), has_origin(headers)?);
+            let certificate =
+                if gate.config().asks_for_certificate() { headers.client_certificate() } else { Vec::new() };
+            let (outer, has_origin) =
+                (BatchRequest::new(decision, prefix, certificate), has_origin(headers)?);
             // A body that is there already must not grow: `decide_body` says why.
             let may_grow = waited != Some(Arrived::All);
             return begin_batch(gate, host, headers, outer, has_origin, may_grow)?

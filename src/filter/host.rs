@@ -84,6 +84,13 @@ pub trait Host {
     /// The list is unchanged.
     fn add_field(&self, list: Fields, name: &str, value: &[u8]) -> Result<(), HostError>;
 
+    /// SHA-256 of the DER of the certificate with which the client has opened the TLS connection of the request, in
+    /// lower-case hexadecimal digits; empty if there is no certificate or no TLS.
+    ///
+    /// # Errors
+    /// The host did not say.
+    fn client_certificate(&self) -> Result<Vec<u8>, HostError>;
+
     /// At most `size` bytes of the part of a body that the host holds.
     ///
     /// # Errors
@@ -146,7 +153,7 @@ impl<'h, H: Host> RequestHeaders<'h, H> {
     /// Reads all fields at once.
     pub(crate) fn whole(host: &'h H) -> Result<Self, HostError> {
         let all = host.fields(Fields::RequestHeaders)?;
-        Ok(Self { host, all: OnceCell::from(all), error: Cell::new(None) })
+        Ok(Self { all: OnceCell::from(all), ..Self::by_name(host) })
     }
 
     /// All fields.
@@ -179,5 +186,9 @@ impl<H: Host> Request for RequestHeaders<'_, H> {
         let fields = all.iter().filter(move |(other, _)| other == name);
         let asked = by_name.then(|| self.or_note(self.host.field(Fields::RequestHeaders, name))).flatten();
         asked.map(Cow::Owned).into_iter().chain(fields.map(|(_, value)| Cow::Borrowed(value.as_slice())))
+    }
+
+    fn client_certificate(&self) -> Vec<u8> {
+        self.or_note(self.host.client_certificate())
     }
 }

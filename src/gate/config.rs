@@ -6,6 +6,7 @@ use crate::gate::policy::{Policy, PolicyIndex};
 use crate::gate::ticket::Ticket;
 use crate::request::credentials::Place;
 use crate::request::identity_header::IdentityHeader;
+use crate::token::bound::BoundTokens;
 use crate::token::header_text::Charset;
 
 /// The validated configuration.
@@ -67,6 +68,11 @@ impl Config {
     /// Whether WSGI files a header of this name under the key of a header that only this filter may write.
     pub(crate) fn is_ours(&self, name: &str) -> bool {
         self.own_headers().any(|header| header.is_spelled(name))
+    }
+
+    /// Whether the client's certificate may decide about a token.
+    pub(crate) fn asks_for_certificate(&self) -> bool {
+        self.policies.iter().any(|policy| policy.bound_tokens() == BoundTokens::Verify)
     }
 
     /// The headers that only this filter may write.

@@ -80,11 +80,18 @@ impl Gate {
         failed: Option<&mut Failed>,
     ) -> Proof<'_> {
         let Chosen { policy, credential, places } = self.choose(request);
-        Proof {
+        let mut proof = Proof {
             verdict: self.identify(policy, &credential, now, failed),
             policy,
             remove: if self.config.forward_token { Vec::new() } else { places },
+        };
+        // A token that is remembered is checked, too. 64 digits never equal the empty text of no certificate.
+        if let Ok(Identity { certificate: Some(expected), .. }) = &proof.verdict
+            && request.client_certificate() != expected.as_bytes()
+        {
+            proof.verdict = Err(Rejection::TokenBoundElsewhere.into());
         }
+        proof
     }
 
     /// The policy that decides on a request, and what the request holds for it.

@@ -14,6 +14,7 @@ use crate::keys::remote::RemoteJwks;
 use crate::keys::ring::KeyRing;
 use crate::rejection::{Reason, Rejection};
 use crate::request::credentials::Credentials;
+use crate::token::bound::BoundTokens;
 use crate::token::claim_name::ClaimName;
 use crate::token::claims::{Admitted, Issuers, NumericDate, RequiredMembers, Rules, Validity};
 use crate::token::header_text::{Charset, HeaderText};
@@ -81,7 +82,11 @@ pub(crate) struct Identity {
     pub(crate) user_id: UserId,
     /// The values of the configuration's claim headers, by index; those at the end may be missing.
     pub(crate) claims: Option<Rc<[Option<HeaderText>]>>,
+    /// When it is valid: to be checked at each use, since time passes.
     pub(crate) validity: Validity,
+    /// The client certificate over whose connection alone it counts, by its [`BoundTokens::certificate`]: to be checked at
+    /// each use, since a stolen token comes over another connection.
+    pub(crate) certificate: Option<Rc<str>>,
 }
 
 impl Policy {
@@ -120,6 +125,7 @@ impl Policy {
             user_id,
             claims: self.header_texts(admitted.object()),
             validity: admitted.validity(),
+            certificate: admitted.certificate(),
         })
     }
 
@@ -128,6 +134,14 @@ impl Policy {
         match &self.verification {
             Verification::Off => Ok(()),
             Verification::On { rules, .. } => rules.check_times(validity, now),
+        }
+    }
+
+    /// What becomes of a token that is bound to a key of its client.
+    pub(crate) fn bound_tokens(&self) -> BoundTokens {
+        match &self.verification {
+            Verification::Off => BoundTokens::Ignore,
+            Verification::On { rules, .. } => rules.bound_tokens,
         }
     }
 

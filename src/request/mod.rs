@@ -21,4 +21,10 @@ pub trait Request {
     fn first<'r>(&'r self, name: &'r str) -> Cow<'r, [u8]> {
         self.values(name).next().unwrap_or_default()
     }
+
+    /// SHA-256 of the DER of the certificate with which the client has opened the TLS connection of the request, in
+    /// lower-case hexadecimal digits; empty if there is none. It is the host's word, and nothing that a client writes.
+    fn client_certificate(&self) -> Vec<u8> {
+        Vec::new()
+    }
 }

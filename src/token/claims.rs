@@ -1,10 +1,13 @@
 //! The claims of a token, and the rules that they must follow (RFC 7519), with strict types and the time as an
 //! argument.
 
+use std::rc::Rc;
+
 use serde_json::{Number, Value};
 
 use crate::json;
 use crate::rejection::{Reason, Rejection};
+use crate::token::bound::BoundTokens;
 use crate::token::claim_name::ClaimName;
 
 /// Seconds since 1970-01-01T00:00:00Z, leap seconds ignored (RFC 7519 section 2, `NumericDate`).
@@ -22,6 +25,7 @@ pub(crate) struct Claims(Value);
 pub(crate) struct Admitted {
     claims: Value,
     validity: Validity,
+    certificate: Option<Rc<str>>,
 }
 
 /// The times at which claims are valid, to be checked each time that they are used.
@@ -70,7 +74,7 @@ impl Admitted {
     /// It is not a JSON object.
     pub(crate) fn without_verification(payload: &[u8]) -> Result<Self, Rejection> {
         let claims = json::parse_object(payload).map_err(|_| Rejection::ClaimsNotJson)?;
-        Ok(Self { claims, validity: Validity::default() })
+        Ok(Self { claims, validity: Validity::default(), certificate: None })
     }
 
     pub(crate) fn object(&self) -> &Value {
@@ -79,6 +83,11 @@ impl Admitted {
 
     pub(crate) fn validity(&self) -> Validity {
         self.validity
+    }
+
+    /// The client certificate over whose connection alone they count ([`BoundTokens::certificate`]).
+    pub(crate) fn certificate(&self) -> Option<Rc<str>> {
+        self.certificate.clone()
     }
 }
 
@@ -131,6 +140,8 @@ pub(crate) struct Rules {
     pub required_scopes: Vec<String>,
     /// `refusedClaims` and `issuedAfter`: which tokens the operator has shut out.
     pub refused: Refused,
+    /// `boundTokens`: what becomes of a token that is bound to a key of its client.
+    pub bound_tokens: BoundTokens,
 }
 
 /// The tokens that the operator has shut out (`refusedClaims`, `issuedAfter`).
@@ -210,7 +221,8 @@ impl Rules {
         check_string(claims.get("jti"), Rejection::JwtIdNotString)?;
         self.check_required(&claims)?;
         self.refused.check(&claims, validity)?;
-        Ok(Admitted { claims, validity })
+        let certificate = self.bound_tokens.certificate(&claims)?;
+        Ok(Admitted { claims, validity, certificate })
     }
 
     /// Checks the times of claims against the time `now`: at each use, since time passes.

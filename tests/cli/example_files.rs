@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use snapbox::{Assert, Data};
 
 use kit::servers::project;
-use kit::tokens::{SECRET, jwk, jws};
+use kit::tokens::{SECRET, jwk, jws, sha256, x5c};
 
 /// 2026-11-24T10:00:00Z: the time in the transcripts.
 pub(crate) const NOW: u64 = 1_795_514_400;
@@ -43,6 +43,8 @@ fn changes() -> Vec<Change> {
         claims("scope_missing", json!({"scope": "profile email"})),
         claims("claim_refused", json!({"preferred_username": "mallory"})),
         claims("issued_too_early", json!({"iat": NOW - 4_000})),
+        claims("token_bound", json!({"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}})),
+        claims("token_bound_elsewhere", json!({"cnf": {"x5t#S256": sha256(&x5c("rsa-other"))}})),
         claims("subject_not_string", json!({"sub": 5})),
         claims("jwt_id_not_string", json!({"jti": 5})),
         claims("no_user_id_claim", json!({"preferred_username": null})),

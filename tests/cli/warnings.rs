@@ -120,6 +120,7 @@ fn rows() -> Vec<Row> {
         row("exp-not-required", settings("maxLifetimeSeconds: 60\n").replace("requireExp: true\n", ""), "maxLifetimeSeconds: 60\n", ""),
         row("exp-not-required", settings("maxAgeSeconds: 60\n").replace("requireExp: true\n", ""), "maxAgeSeconds: 60\n", ""),
         row("exp-not-required", settings("").replace("requireExp: true", "requireExp: false"), "requireExp: false\n", ""),
+        row("binding-ignored", settings("boundTokens: verify\n"), "boundTokens: verify", "boundTokens: ignore"),
         row("public-is-user", settings(""), "unauthorizedUserId: public\n", ""),
         row(
             "public-is-user",

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use kit::carrier::Carrier;
 use kit::forgeries::FORGERY;
 use kit::table::settings_with;
-use kit::tokens::{now, rs256, token_with_kid};
+use kit::tokens::{b64, now, rs256, token_with_kid};
 
 use proxy::Proxy;
 
@@ -108,6 +108,19 @@ fn alice() -> String {
     format!("JWT {}", rs256(&json!({"sub": "alice", "exp": now() + 600})))
 }
 
+/// A token of alice's that is bound to the certificate with [`DIGITS`].
+fn bound() -> String {
+    let cnf = json!({"x5t#S256": b64([0xa5; 32])});
+    format!("JWT {}", rs256(&json!({"sub": "alice", "exp": now() + 600, "cnf": cnf})))
+}
+
+/// SHA-256 of a certificate, as Envoy writes it.
+const DIGITS: &str = "a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5";
+
+fn verify() -> Value {
+    settings_with(json!({"boundTokens": "verify"}))
+}
+
 fn requests() -> Vec<Sent> {
     let spoof = || vec![("userid", "admin".to_owned()), ("authorization", alice())];
     let sent = |name, settings, method, path, headers, body: Option<&str>| Sent {
@@ -130,6 +143,7 @@ fn requests() -> Vec<Sent> {
         json!({"requests": [{"path": "/v1/", "headers": {"userId": "admin", "Authorization": unknown}}]});
     let partly =
         json!({"requests": [{"path": "/v1/", "headers": {"Authorization": alice()}}, {"path": "/v1/x"}]});
+    let of_bound = || vec![("userid", "admin".to_owned()), ("authorization", bound())];
     let mut list = vec![
         sent("GET", settings_with(json!({})), "GET", "/v1/", spoof(), None),
         sent(
@@ -177,6 +191,8 @@ fn requests() -> Vec<Sent> {
             vec![("userid", "admin".into())],
             Some(&own.to_string()),
         ),
+        sent("bound token", verify(), "GET", "/v1/", of_bound(), None),
+        sent("batch of bound tokens", verify(), "POST", "/v1/batch", of_bound(), Some(FORGERY)),
         sent(
             "a part is rejected",
             settings_with(reject),
@@ -411,5 +427,71 @@ fn a_request_that_waits_is_paused_in_every_callback() {
         assert!(proxy.resumed.get(), "{}", sent.name);
         assert!(!String::from_utf8_lossy(&proxy.request_body.borrow()).contains("admin"), "{}", sent.name);
         assert_eq!(state.on_trailers(&gate, &proxy), Flow::Continue, "{}", sent.name);
+    }
+}
+
+/// A request of this method, path and token, in a proxy whose client has this certificate.
+fn over(settings: Value, path: &str, token: &str, certificate: &str) -> Proxy {
+    let is_batch = path.ends_with("batch");
+    let sent = Sent {
+        name: "over a connection",
+        settings,
+        method: if is_batch { "POST" } else { "GET" },
+        path: "",
+        headers: vec![("authorization", token.to_owned())],
+        body: None,
+        trailers: false,
+        answer: None,
+        overflows: false,
+    };
+    let body = json!({"requests": [{"path": "/"}, {"path": "/", "headers": {"Authorization": bound()}}]});
+    let body = if is_batch { body.to_string() } else { String::new() };
+    let proxy = Proxy { certificate: certificate.to_owned(), ..sent.proxy(usize::MAX, None) };
+    proxy.request.borrow_mut()[1].1 = path.as_bytes().to_vec();
+    *proxy.request_body.borrow_mut() = body.clone().into_bytes();
+    let (gate, mut state) = (sent.gate(), HttpRequest::new());
+    assert_eq!(state.on_headers(&gate, &proxy, !is_batch), Flow::Continue);
+    if is_batch {
+        assert_eq!(state.on_body(&gate, &proxy, body.len(), true), Flow::Continue);
+    }
+    proxy
+}
+
+#[test]
+fn only_the_digits_of_the_right_certificate_make_a_bound_token_count() {
+    let upper = DIGITS.to_uppercase();
+    let longer = format!("{DIGITS}a5");
+    for (certificate, user) in [
+        (DIGITS, "alice"),
+        ("", "public"),
+        (&DIGITS[2..], "public"),
+        (longer.as_str(), "public"),
+        (upper.as_str(), "public"),
+        ("5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a", "public"),
+    ] {
+        let proxy = over(verify(), "/v1/", &bound(), certificate);
+        assert_eq!(proxy.header("userid"), [user], "{certificate}");
+        let proxy = over(verify(), "/v1/batch", &alice(), certificate);
+        let body: Value = serde_json::from_slice(proxy.request_body.borrow().trim_ascii()).unwrap();
+        assert_eq!(body["requests"][1]["headers"]["userId"], user, "{certificate}");
+    }
+}
+
+/// Each question to Envoy takes time.
+#[test]
+fn the_certificate_is_asked_for_only_where_it_may_decide() {
+    for (settings, path, token, expected) in [
+        (settings_with(json!({})), "/v1/", bound(), 0),
+        (settings_with(json!({})), "/v1/batch", bound(), 0),
+        (settings_with(json!({"boundTokens": "ignore"})), "/v1/batch", bound(), 0),
+        (verify(), "/v1/", alice(), 0),
+        (verify(), "/v1/", bound(), 1),
+        (verify(), "/v1/batch", alice(), 1),
+        // For the request that carries the batch, and for all sub-requests.
+        (verify(), "/v1/batch", bound(), 2),
+    ] {
+        let proxy = over(settings.clone(), path, &token, DIGITS);
+        let asked = proxy.calls.borrow().iter().filter(|call| **call == "certificate").count();
+        assert_eq!(asked, expected, "{path} with {}", settings["boundTokens"]);
     }
 }

@@ -9,7 +9,9 @@
 
 mod answers;
 mod batches;
+mod bound_tokens;
 mod capabilities;
+
 mod configurations;
 mod day_two;
 mod decisions;

@@ -129,7 +129,7 @@ fn request(header: &str) -> Case {
 
 /// The outer request of a batch, with this header, or with none.
 fn outer_request(gate: &Gate, header: &str) -> BatchRequest {
-    BatchRequest::new(gate.decide(&request(header), now()), "/v1".to_owned())
+    BatchRequest::new(gate.decide(&request(header), now()), "/v1".to_owned(), Vec::new())
 }
 
 /// What becomes of a batch whose outer request has this header, or none.

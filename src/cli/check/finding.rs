@@ -33,6 +33,7 @@ pub(crate) enum Rule {
     SecretInFile,
     TokenNotVerified,
     ExpNotRequired,
+    BindingIgnored,
     PublicIsUser,
     Latin1,
     AmbiguousScalar,
@@ -57,12 +58,13 @@ pub(crate) enum Rule {
 
 impl Rule {
     /// All of them, in the order of the documentation.
-    pub(crate) const ALL: [Self; 25] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::NotYaml,
         Self::Refused,
         Self::SecretInFile,
         Self::TokenNotVerified,
         Self::ExpNotRequired,
+        Self::BindingIgnored,
         Self::PublicIsUser,
         Self::Latin1,
         Self::AmbiguousScalar,
@@ -93,6 +95,7 @@ impl Rule {
             Self::SecretInFile => "secret-in-file",
             Self::TokenNotVerified => "token-not-verified",
             Self::ExpNotRequired => "exp-not-required",
+            Self::BindingIgnored => "binding-ignored",
             Self::PublicIsUser => "public-is-user",
             Self::Latin1 => "latin-1",
             Self::AmbiguousScalar => "ambiguous-scalar",
@@ -125,6 +128,9 @@ impl Rule {
             Self::TokenNotVerified => "`verifyToken` is false: every token is believed.",
             Self::ExpNotRequired => {
                 "A token without `exp` is valid for ever, and the file does not say that this is meant."
+            }
+            Self::BindingIgnored => {
+                "`boundTokens` is ignore: a stolen token that is bound to a key is believed without the key."
             }
             Self::PublicIsUser => {
                 "A request without a valid token is a user, who counts as authenticated, and the file does not say that \

@@ -6,6 +6,7 @@ use crate::cli::plugin::{Loaded, Plugin};
 use crate::cli::scalar::{Reader, core_value, is_ambiguous};
 use crate::gate::on_failure::Action;
 use crate::gate::policy::{Policy, Verification};
+use crate::token::bound::BoundTokens;
 use crate::token::header_text::Charset;
 use crate::token::user_id::Carrier;
 
@@ -90,6 +91,14 @@ fn of_policy(plugin: &Plugin, policy: &Policy) -> Vec<Finding> {
                     "requireExp",
                     "a token without exp is valid for ever",
                     "write requireExp: true, or requireExp: false if you mean it",
+                ));
+            }
+            if rules.bound_tokens == BoundTokens::Ignore {
+                found.push(finding(
+                    Rule::BindingIgnored,
+                    "boundTokens",
+                    "a token that is bound to a key of its client is believed without the key, so that a stolen one works",
+                    "write boundTokens: verify for tokens that are bound to a client certificate, or leave it out",
                 ));
             }
         }

@@ -9,6 +9,7 @@ use crate::keys::algorithm::names;
 use crate::keys::key::Keys;
 use crate::keys::remote::{RemoteJwks, Source};
 use crate::keys::ring::KeyRing;
+use crate::token::bound::BoundTokens;
 use crate::token::claims::{Refused, Rules};
 use crate::token::header_text::Charset;
 use crate::token::user_id::Carrier;
@@ -140,6 +141,12 @@ fn requirements(policy: &Policy, rules: &Rules) -> Vec<String> {
     if !rules.required_scopes.is_empty() {
         words.push(format!("the scopes {} are required", rules.required_scopes.join(" and ")));
     }
+    let bound = match rules.bound_tokens {
+        BoundTokens::Refuse => None,
+        BoundTokens::Verify => Some("a token with cnf counts only with the client certificate that it names"),
+        BoundTokens::Ignore => Some("a token with cnf is believed without the key to which it is bound"),
+    };
+    words.extend(bound.map(str::to_owned));
     words.extend(claims.iter().map(|(name, _)| format!("{} must have no value of refusedClaims", name)));
     words.extend(before.map(|before| format!("iat must not be before issuedAfter, {}", time(before))));
     words

@@ -81,7 +81,7 @@ impl Batch {
                 ));
             }
         };
-        let outer = BatchRequest::new(decision, prefix);
+        let outer = BatchRequest::new(decision, prefix, request.client_certificate());
         Ok(match Self::rewritten(gate, request, &outer, body, now) {
             Ok(rewritten) => Self::read(gate, &outer, body, &rewritten),
             Err(refusal) => Self::refused(refusal),

@@ -79,6 +79,9 @@ pub(crate) struct Explain {
     /// The path of the request [default: /v1/buckets, or /v1/batch with --batch]
     #[arg(long)]
     path: Option<String>,
+    /// The certificate with which the client opens TLS at Envoy, as PEM, for boundTokens: verify [default: none]
+    #[arg(long, value_name = "FILE")]
+    client_certificate: Option<PathBuf>,
     /// The body of a batch, to explain each of its sub-requests; - is standard input
     #[arg(long, value_name = "FILE")]
     batch: Option<PathBuf>,
@@ -154,6 +157,10 @@ fn report(arguments: &Explain) -> Result<Report, Failure> {
     let mut fields = Fields::new(method, path);
     for (number, header) in (1_usize..).zip(&arguments.header) {
         fields.add_written(header.as_encoded_bytes(), number)?;
+    }
+    if let Some(file) = &arguments.client_certificate {
+        let text = std::fs::read(file).map_err(|error| Failure::at(&file.display().to_string(), error))?;
+        fields.come_with(&text)?;
     }
     let request = match token(&arguments.token)? {
         Some(pasted) => sent(&gate, pasted.requests(gate.config(), &fields), now).unwrap_or(fields),

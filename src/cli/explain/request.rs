@@ -2,20 +2,43 @@
 
 use std::borrow::Cow;
 
+use sha2::{Digest, Sha256};
+
 use crate::cli::failure::Failure;
 use crate::gate::config::Config;
 use crate::request::Request;
 use crate::request::credentials::Place;
 use crate::request::identity_header::is_field_name;
 
-/// The fields of a request.
+/// The fields of a request, and the certificate of its client.
 #[derive(Clone)]
-pub(crate) struct Fields(Vec<(String, Vec<u8>)>);
+pub(crate) struct Fields {
+    list: Vec<(String, Vec<u8>)>,
+    /// SHA-256 of the certificate, in hexadecimal digits; empty if there is none.
+    certificate: String,
+}
 
 impl Fields {
     /// A request of this method and path, without headers.
     pub(crate) fn new(method: &str, path: &str) -> Self {
-        Self(vec![(":method".to_owned(), method.into()), (":path".to_owned(), path.into())])
+        let list = vec![(":method".to_owned(), method.into()), (":path".to_owned(), path.into())];
+        Self { list, certificate: String::new() }
+    }
+
+    /// Has the client open its connection with the certificate in this text: PEM, with nothing but certificates, of
+    /// which the first is the client's.
+    ///
+    /// # Errors
+    /// There is none, or something else.
+    pub(crate) fn come_with(&mut self, certificates: &[u8]) -> Result<(), Failure> {
+        let blocks = pem::parse_many(certificates).unwrap_or_default();
+        let first = blocks.first().filter(|_| blocks.iter().all(|block| block.tag() == "CERTIFICATE"));
+        let first = first.ok_or_else(|| {
+            Failure::new("--client-certificate has no certificate as PEM, or more than certificates")
+        })?;
+        let digest = Sha256::digest(first.contents());
+        self.certificate = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(())
     }
 
     /// Adds a header that is written as `Name: value`. `number` says in messages which one it is.
@@ -43,10 +66,10 @@ impl Fields {
     /// Adds a header. Envoy joins several of `authorization` with commas.
     pub(crate) fn add(&mut self, name: &str, value: &[u8]) {
         let (name, value) = (name.to_ascii_lowercase(), value.trim_ascii());
-        let joined = self.0.iter_mut().find(|(other, _)| name == "authorization" && *other == name);
+        let joined = self.list.iter_mut().find(|(other, _)| name == "authorization" && *other == name);
         match joined {
             Some((_, before)) => *before = [before.as_slice(), value].join(&b","[..]),
-            None => self.0.push((name, value.to_vec())),
+            None => self.list.push((name, value.to_vec())),
         }
     }
 
@@ -60,7 +83,7 @@ impl Fields {
             },
             Place::Cookie(name) => fields.add("cookie", &[name.as_bytes(), token].join(&b"="[..])),
             Place::Query(name) => {
-                for (_, path) in fields.0.iter_mut().filter(|(name, _)| name == ":path") {
+                for (_, path) in fields.list.iter_mut().filter(|(name, _)| name == ":path") {
                     let separator = if path.contains(&b'?') { '&' } else { '?' };
                     let token: String = form_urlencoded::byte_serialize(token).collect();
                     path.extend(format!("{separator}{name}={token}").bytes());
@@ -72,16 +95,20 @@ impl Fields {
 
     /// All headers.
     pub(crate) fn headers(&self) -> Vec<(String, Vec<u8>)> {
-        self.0.iter().filter(|(name, _)| !name.starts_with(':')).cloned().collect()
+        self.list.iter().filter(|(name, _)| !name.starts_with(':')).cloned().collect()
     }
 }
 
 impl Request for Fields {
     fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = Cow<'r, [u8]>> {
-        self.0
+        self.list
             .iter()
             .filter(move |(other, _)| other == name)
             .map(|(_, value)| Cow::Borrowed(value.as_slice()))
+    }
+
+    fn client_certificate(&self) -> Vec<u8> {
+        self.certificate.clone().into_bytes()
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::cli::explain::shown::{date, list, printable, seconds, value};
 use crate::cli::explain::step::Step;
 use crate::cli::in_words::time;
+use crate::token::bound::BoundTokens;
 use crate::token::claims::{NumericDate, RequiredMembers, Rules, scopes};
 
 /// What the step looks at in these claims. Empty if the step is not about a rule for claims. `refused` says that this step
@@ -50,6 +51,19 @@ pub(crate) fn rule(rules: &Rules, claims: &Value, now: NumericDate, step: Step, 
                 format!("{} is {found}", printable(&name.to_string()))
             });
             shown.collect::<Vec<_>>().join("; ")
+        }
+        Step::Confirmation => {
+            let bound = match claims.get("cnf") {
+                None => "absent".to_owned(),
+                Some(Value::Object(members)) if !members.is_empty() => list(members.keys(), ", "),
+                Some(_) => "names no key".to_owned(),
+            };
+            let setting = match rules.bound_tokens {
+                BoundTokens::Refuse => "refuse",
+                BoundTokens::Verify => "verify",
+                BoundTokens::Ignore => "ignore",
+            };
+            format!("{bound}; boundTokens is {setting}")
         }
         _ => String::new(),
     }

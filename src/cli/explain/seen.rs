@@ -192,6 +192,17 @@ impl<'a> Seen<'a> {
                 let expected = policy.issuers.names().map_or("not set".to_owned(), |all| list(all, " or "));
                 format!("{}; issuer is {expected}", self.claim("iss"))
             }
+            (Step::Certificate, Verification::On { rules, .. }) => {
+                let named = self.claims.as_ref().map(|claims| rules.bound_tokens.certificate(claims));
+                match named {
+                    Some(Ok(None)) => "any, or none".to_owned(),
+                    Some(Ok(Some(_))) => either(
+                        "the token names the one of the connection",
+                        "the token names another one than --client-certificate says",
+                    ),
+                    Some(Err(_)) | None => String::new(),
+                }
+            }
             (_, Verification::On { rules, .. }) => {
                 let claims = self.claims.as_ref();
                 claims.map(|claims| rule(rules, claims, self.now, step, refused)).unwrap_or_default()

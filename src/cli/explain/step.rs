@@ -2,7 +2,7 @@
 
 use crate::rejection::Rejection;
 
-/// One step of a decision. The order is that of `Gate::prove` (`gate/decide.rs`), `Policy::verify` (`gate/policy.rs`),
+/// One step of a decision. The order is that of `Gate::prove` (`gate/decide.rs`; its end is the last step), `Policy::verify` (`gate/policy.rs`),
 /// `Token::parse_with` (`token/jws.rs`), `Keys::verify` (`keys/key.rs`) and `Rules::admit` (`token/claims.rs`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
@@ -33,11 +33,13 @@ pub(crate) enum Step {
     RequiredScopes,
     IssuedAfter,
     RefusedClaims,
+    Confirmation,
     UserId,
+    Certificate,
 }
 
 /// All steps, in order, each with its name.
-pub(crate) const STEPS: [(Step, &str); 28] = [
+pub(crate) const STEPS: [(Step, &str); 30] = [
     (Step::Place, "place"),
     (Step::Policy, "policy"),
     (Step::Parts, "three parts"),
@@ -65,7 +67,9 @@ pub(crate) const STEPS: [(Step, &str); 28] = [
     (Step::RequiredScopes, "requiredScopes"),
     (Step::IssuedAfter, "issuedAfter"),
     (Step::RefusedClaims, "refusedClaims"),
+    (Step::Confirmation, "cnf"),
     (Step::UserId, "user id"),
+    (Step::Certificate, "client certificate"),
 ];
 
 /// What tells the steps apart at which one rejection may come.
@@ -120,6 +124,8 @@ impl Step {
             Rejection::ScopeMissing => Self::RequiredScopes,
             Rejection::IssuedTooEarly => Self::IssuedAfter,
             Rejection::ClaimRefused => Self::RefusedClaims,
+            Rejection::TokenBound => Self::Confirmation,
+            Rejection::TokenBoundElsewhere => Self::Certificate,
             Rejection::NoUserIdClaim
             | Rejection::UserIdType
             | Rejection::UserIdEmpty
@@ -160,7 +166,9 @@ impl Step {
             | Self::RequiredClaims
             | Self::RequiredScopes
             | Self::IssuedAfter
-            | Self::RefusedClaims => true,
+            | Self::RefusedClaims
+            | Self::Confirmation
+            | Self::Certificate => true,
         }
     }
 
@@ -192,6 +200,6 @@ mod tests {
             }
         }
         assert!(STEPS.iter().all(|(step, _)| reached.contains(step)), "a step at which nothing is refused");
-        assert_eq!(REJECTIONS.len(), 45);
+        assert_eq!(REJECTIONS.len(), 47);
     }
 }

@@ -133,6 +133,12 @@ words! {
     IssuedTooEarly:
         "The operator has shut out tokens of before issuedAfter, and this one is older or has no iat."
         "The client has to get a new token."
+    TokenBound:
+        "The token is bound to a key of the client (cnf), in a way that boundTokens does not verify."
+        "If it is bound to a client certificate alone (x5t#S256), and clients open TLS with it at this Envoy, set boundTokens: verify. For other ways, have the issuer make bearer tokens."
+    TokenBoundElsewhere:
+        "The token is bound to a client certificate, and the connection to Envoy has another one or none."
+        "Have the client open the connection with the certificate for which it got the token. Where a proxy before Envoy ends TLS, Envoy does not see the certificate, and such a token cannot be used."
     SubjectNotString:
         "The claim sub is not a text."
         "The issuer has to write sub as text (RFC 7519 section 4.1.2)."

@@ -46,6 +46,12 @@ impl Host for Envoy<'_> {
         hostcalls::add_map_value_bytes(map(list), name, value).map_err(|_| HostError("add_field"))
     }
 
+    /// Envoy's attribute of the downstream connection. It says nothing where the property is not found.
+    fn client_certificate(&self) -> Result<Vec<u8>, HostError> {
+        let digest = hostcalls::get_property(vec!["connection", "sha256_peer_certificate_digest"]);
+        digest.map(Option::unwrap_or_default).map_err(|_| HostError("get_property"))
+    }
+
     fn body(&self, body: Body, size: usize) -> Result<Vec<u8>, HostError> {
         let bytes = hostcalls::get_buffer(buffer(body), 0, size).map_err(|_| HostError("get_body"))?;
         Ok(bytes.unwrap_or_default())

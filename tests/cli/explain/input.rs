@@ -232,7 +232,7 @@ fn without_verification_the_steps_of_it_are_left_out() {
     let (code, report) = asked.report();
     assert_eq!((code, &report["user"]), (0, &json!("alice")));
     let left_out = |row: &&Value| row["mark"] == "left out";
-    assert_eq!(report["steps"].as_array().unwrap().iter().filter(left_out).count(), 18);
+    assert_eq!(report["steps"].as_array().unwrap().iter().filter(left_out).count(), 20);
     assert!(asked.explain().out.contains("anybody can make a token for any user"));
 }
 
@@ -264,6 +264,6 @@ fn each_code_has_words_and_an_example_on_the_page() {
             "{section}"
         );
     }
-    assert_eq!(codes.len(), 45);
+    assert_eq!(codes.len(), 47);
     cannot(&Asked::default().and("--code").and("none"), "the codes are no_token, ");
 }

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{Asked, Files};
-use kit::tokens::{SECRET, b64, jwk, jws, sign};
+use kit::servers::project;
+use kit::tokens::{SECRET, b64, jwk, jws, sha256, sign, x5c};
 
 /// 2026-11-24T10:00:00Z.
 const NOW: u64 = 1_795_514_400;
@@ -42,6 +43,7 @@ impl Broken {
             claims: json!({
                 "iss": "https://other.example", "aud": "other", "exp": "soon", "nbf": NOW + 500, "iat": NOW + 500,
                 "sub": 5, "jti": 5, "realm": "other", "scope": "read", "team": "red", "more": MARKER,
+                "cnf": {"jkt": MARKER},
                 "nested": {"more": [MARKER]},
             }),
             alg: "HS256",
@@ -89,6 +91,7 @@ fn settings() -> Value {
         "requiredClaims": {"realm": "kinto"},
         "requiredScopes": ["write"],
         "refusedClaims": {"team": ["red"]},
+        "boundTokens": "verify",
         "issuedAfter": "2026-11-24T09:55:00Z",
         "userIdTokenKey": "name",
     })
@@ -97,7 +100,7 @@ fn settings() -> Value {
 /// What is mended, and the code and the step of what is refused next.
 type Mend = (fn(&mut Broken), &'static str, &'static str);
 
-const MENDS: [Mend; 42] = [
+const MENDS: [Mend; 44] = [
     (|_| {}, "no_token", "place"),
     (|b| b.authorization = Some("Basic YTpi"), "foreign_scheme", "place"),
     (|b| b.authorization = None, "token_too_long", "place"),
@@ -141,12 +144,14 @@ const MENDS: [Mend; 42] = [
     (|b| b.claim("realm", json!("kinto")), "scope_missing", "requiredScopes"),
     (|b| b.claim("scope", json!("read write")), "issued_too_early", "issuedAfter"),
     (|b| b.claim("iat", json!(NOW - 100)), "claim_refused", "refusedClaims"),
-    (|b| b.claim("team", json!("blue")), "no_user_id_claim", "user id"),
+    (|b| b.claim("team", json!("blue")), "token_bound", "cnf"),
+    (|b| b.claim("cnf", json!({"x5t#S256": sha256(&x5c("rsa"))})), "no_user_id_claim", "user id"),
     (|b| b.claim("name", json!(["alice"])), "user_id_type", "user id"),
     (|b| b.claim("name", json!("")), "user_id_empty", "user id"),
     (|b| b.claim("name", json!("alice\u{1b}")), "user_id_control", "user id"),
     (|b| b.claim("name", json!("alice ")), "user_id_outer_space", "user id"),
     (|b| b.claim("name", json!("zoë")), "user_id_not_ascii", "user id"),
+    (|b| b.claim("name", json!("alice")), "token_bound_elsewhere", "client certificate"),
 ];
 
 fn object(value: &mut Value) -> &mut Map<String, Value> {
@@ -184,12 +189,18 @@ fn the_steps_only_go_forward_while_a_token_is_mended() {
         before = at;
         shows_no_marker(&asked, &broken.token());
     }
-    broken.claim("name", json!("alice"));
-    let asked = broken.asked(&asked);
+    let of_another = broken.asked(&with_certificate(&asked, "rsa-other"));
+    assert_eq!(of_another.report().1["refused"]["code"], "token_bound_elsewhere");
+    let asked = broken.asked(&with_certificate(&asked, "rsa"));
     let (code, report) = asked.report();
     assert_eq!((code, &report["user"]), (0, &json!("alice")));
     assert!(report["steps"].as_array().unwrap().iter().all(|row| row["mark"] == "ok"));
     shows_no_marker(&asked, &broken.token());
+}
+
+/// The same request over a connection with this certificate of `tests/keys`.
+fn with_certificate(asked: &Asked, name: &str) -> Asked {
+    asked.clone().and("--client-certificate").and(project(&format!("tests/keys/{name}.cert.pem")))
 }
 
 /// No form of the output has the token, its signature or a claim that nobody asked for.

@@ -20,6 +20,8 @@ pub(super) struct Proxy {
     pub(super) resumed: Cell<bool>,
     /// Whether its answer is its own 413.
     pub(super) overflowed: Cell<bool>,
+    /// SHA-256 of the client's certificate, in hexadecimal digits.
+    pub(super) certificate: String,
     pub(super) reason: RefCell<Option<String>>,
     pub(super) wait: Cell<Option<Wait>>,
     /// Which call fails, counted from 0; none if it is larger than all.
@@ -87,6 +89,11 @@ impl Host for Proxy {
         self.call("add_field")?;
         self.list(list).borrow_mut().push((name.to_ascii_lowercase(), value.to_vec()));
         Ok(())
+    }
+
+    fn client_certificate(&self) -> Result<Vec<u8>, HostError> {
+        self.call("certificate")?;
+        Ok(self.certificate.clone().into_bytes())
     }
 
     fn body(&self, body: Body, size: usize) -> Result<Vec<u8>, HostError> {

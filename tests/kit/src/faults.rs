@@ -189,6 +189,11 @@ pub fn of_kinto_jwt_settings() -> Vec<(Value, &'static [&'static str])> {
             settings_with(json!({"batch": {"maxRequests": 1001}})),
             &["batch.maxRequests is not a whole number"],
         ),
+        (
+            settings_with(json!({"boundTokens": "accept"})),
+            &["boundTokens is none of refuse, verify and ignore"],
+        ),
+        (settings_with(json!({"boundTokens": true})), &["boundTokens is none of refuse, verify and ignore"]),
         (settings_with(json!({"batch": {"max": 1}})), &["batch.max is not a setting"]),
         // A forgotten colon.
         (

@@ -4,6 +4,15 @@ use kinto_jwt_filter::Rejection::*;
 use serde_json::{Value, json};
 
 use super::{List, Policy, add_policy, settings_with};
+use crate::tokens::{sha256, x5c};
+
+/// Tokens that are bound to a key of their client.
+pub(super) fn bound(list: &mut List) {
+    for cnf in [json!({"x5t#S256": sha256(&x5c("rsa"))}), json!({"jkt": ""}), json!(null)] {
+        list.claims(&format!("cnf {cnf}"), json!({"sub": "alice", "cnf": cnf}), Err(TokenBound))
+            .differs("bound-token");
+    }
+}
 
 pub(super) fn times(list: &mut List, now: u64) {
     let at = |claim: &str, value: Value| json!({"sub": "alice", claim: value});

@@ -3,7 +3,7 @@
 use kinto_jwt_filter::Rejection::*;
 use serde_json::json;
 
-use super::claims::{audiences_without_one, payloads, times, user_id_claims, user_ids};
+use super::claims::{audiences_without_one, bound, payloads, times, user_id_claims, user_ids};
 use super::places;
 use super::signatures::{algorithm, encodings, jose_headers, secret, signatures};
 use super::{List, Policy, settings_with};
@@ -32,6 +32,7 @@ pub(super) fn policies(now: u64) -> Vec<Policy> {
         policy("defaults", settings_with(json!({})), &|list| {
             places::in_authorization(list, &good);
             times(list, now);
+            bound(list);
             audiences_without_one(list);
             signatures(list, &good);
             jose_headers(list, &good);

@@ -4,7 +4,7 @@ use kinto_jwt_filter::Rejection::*;
 use serde_json::{Value, json};
 
 use super::{AUTH0, KEYCLOAK, Policy, add_policy, settings_with};
-use crate::tokens::{jws, token};
+use crate::tokens::{jws, sha256, token, x5c};
 
 pub(super) fn rules(policies: &mut Vec<Policy>, now: u64) {
     let exp = now + 600;
@@ -75,6 +75,7 @@ pub(super) fn rules(policies: &mut Vec<Policy>, now: u64) {
         );
     });
     refused(policies, now);
+    bound(policies);
     add_policy(policies, "typ", settings_with(json!({"typ": "at+jwt"})), |list| {
         let payload = json!({"sub": "alice"}).to_string();
         for (typ, expected) in [
@@ -111,6 +112,81 @@ pub(super) fn rules(policies: &mut Vec<Policy>, now: u64) {
         list.token("RS384", &token("RS384", "rsa", &json!({"sub": "alice"})), Err(AlgNotAllowed));
     });
     policies.last_mut().unwrap().is_of_kinto_jwt = true;
+}
+
+/// Tokens that are bound to a key of their client. Here no connection has a client certificate.
+fn bound(policies: &mut Vec<Policy>) {
+    let thumbprint = sha256(&x5c("rsa"));
+    let long = format!("{thumbprint}A");
+    let with_padding = format!("{thumbprint}=");
+    // The last of 43 characters has two bits that count for nothing, and must be 0.
+    let other_bits = format!("{}B", &thumbprint[..42]);
+    let verified = vec![json!({"x5t#S256": thumbprint})];
+    let never = vec![
+        json!(null),
+        json!(true),
+        json!(""),
+        json!([]),
+        json!({}),
+        json!(thumbprint),
+        json!([{"x5t#S256": thumbprint}]),
+        json!({"jkt": thumbprint}),
+        json!({"kid": "1"}),
+        json!({"jwk": {"kty": "oct", "k": ""}}),
+        json!({"x5t": thumbprint}),
+        json!({"X5T#S256": thumbprint}),
+        json!({"x5t#S256": thumbprint, "jkt": thumbprint}),
+        json!({"x5t#S256": thumbprint, "": null}),
+        json!({"x5t#S256": null}),
+        json!({"x5t#S256": ""}),
+        json!({"x5t#S256": [thumbprint]}),
+        json!({"x5t#S256": &thumbprint[1..]}),
+        json!({"x5t#S256": long}),
+        json!({"x5t#S256": with_padding}),
+        json!({"x5t#S256": other_bits}),
+    ];
+    for (name, settings, of_verified, of_others) in [
+        ("bound tokens", json!({}), Err(TokenBound), Err(TokenBound)),
+        ("boundTokens: verify", json!({"boundTokens": "verify"}), Err(TokenBoundElsewhere), Err(TokenBound)),
+        ("boundTokens: ignore", json!({"boundTokens": "ignore"}), Ok("alice"), Ok("alice")),
+        (
+            "bound tokens, verifyToken: false",
+            json!({"verifyToken": false, "boundTokens": "verify"}),
+            Ok("alice"),
+            Ok("alice"),
+        ),
+    ] {
+        add_policy(policies, name, settings_with(settings), |list| {
+            list.claims("no cnf", json!({"sub": "alice"}), Ok("alice"));
+            list.claims("another claim", json!({"sub": "alice", "Cnf": {"jkt": ""}}), Ok("alice"));
+            for (cnfs, expected) in [(&verified, of_verified), (&never, of_others)] {
+                for cnf in cnfs {
+                    list.claims(&format!("cnf {cnf}"), json!({"sub": "alice", "cnf": cnf}), expected);
+                }
+            }
+            // Other faults are named first.
+            let other = json!({"sub": 5, "cnf": null});
+            let is_verified = !name.contains("false");
+            list.claims("another fault", other, if is_verified { Err(SubjectNotString) } else { Ok("5") });
+        });
+    }
+    // Each policy has its own way.
+    let several = json!({
+        "boundTokens": "verify",
+        "policies": [
+            {"name": "auth0", "issuer": AUTH0, "boundTokens": "ignore"},
+            {"name": "keycloak", "issuer": KEYCLOAK},
+            {"name": "others", "boundTokens": null},
+        ],
+    });
+    add_policy(policies, "boundTokens of several policies", settings_with(several), |list| {
+        for (iss, expected) in
+            [(AUTH0, Ok("alice")), (KEYCLOAK, Err(TokenBoundElsewhere)), ("another", Err(TokenBound))]
+        {
+            let claims = json!({"sub": "alice", "iss": iss, "cnf": {"x5t#S256": thumbprint}});
+            list.claims(iss, claims, expected);
+        }
+    });
 }
 
 /// Tokens that the operator has shut out.
