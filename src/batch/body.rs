@@ -70,6 +70,8 @@ pub struct Rewritten {
     pub decided: Vec<(usize, &'static str, Option<Reason>)>,
     /// A policy whose issuer may have the key of a token: the batch should wait for it.
     pub awaits: Option<PolicyIndex>,
+    /// Why the batch is refused, unless it waits: a newer key set may show that it is from one user. There is no body.
+    pub refusal: Option<Refusal>,
 }
 
 /// What a token with an unknown `kid` is.
@@ -103,7 +105,9 @@ pub fn rewrite(
     }
     batch.requests = forwarded;
     rewriter.rewritten.forwarded = batch.requests.len();
-    rewriter.rewritten.body = serde_json::to_vec(&batch)?;
+    if rewriter.rewritten.refusal.is_none() {
+        rewriter.rewritten.body = serde_json::to_vec(&batch)?;
+    }
     Ok(rewriter.rewritten)
 }
 
@@ -275,6 +279,9 @@ impl<'g> Rewriter<'g> {
         let path = request.path.as_ref().or(self.inherited.path.as_ref()).cloned().ok_or(Refusal::Shape)?;
         let method = method.as_deref().unwrap_or("GET");
         let outcome = self.decide(number, &places, method, &path, request.path.is_some());
+        if self.gate.config().batch.one_user && outcome.user_id() != self.outer.outcome.user_id() {
+            self.rewritten.refusal = Some(Refusal::OtherUser);
+        }
         if let Outcome::Rejected(answer) = &outcome {
             let entry = answer.batch_entry(&self.path_in_answer(&path), method == "HEAD");
             self.rewritten.rejected.push((number, entry));

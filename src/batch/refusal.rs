@@ -38,6 +38,8 @@ pub enum Refusal {
     HeaderReserved,
     /// A batch inside a batch.
     Nested,
+    /// A sub-request is from another user than the request that carries it, and `batch.ownTokens` is `refuse`.
+    OtherUser,
     /// The new body is longer than the Content-Length that Kinto already has: many sub-requests have long identities,
     /// or long claims fill several headers.
     TooLong,
@@ -70,6 +72,7 @@ impl Refusal {
             Self::HeaderTwice => "batch_header_twice",
             Self::HeaderReserved => "batch_header_reserved",
             Self::Nested => "batch_nested",
+            Self::OtherUser => "batch_other_user",
             Self::TooLong => "batch_too_long",
         }
     }
@@ -112,6 +115,9 @@ impl Refusal {
                  application/json, application/merge-patch+json or application/json-patch+json.",
             ),
             Self::Nested => invalid("requests in body: Recursive call on /batch endpoint is forbidden."),
+            Self::OtherUser => invalid(
+                "requests in body: each must be from the user of the batch; send the token in the headers of the batch.",
+            ),
             Self::TooLong => invalid("requests in body: too many long identities; send fewer sub-requests."),
         }
     }

@@ -282,16 +282,25 @@ fn token_cache(settings: &mut Settings) -> Result<CacheLimits, ConfigError> {
 }
 
 fn batch(settings: &mut Settings) -> Result<BatchLimits, ConfigError> {
-    let BatchLimits { max_bytes, max_requests } = BatchLimits::default();
-    let mut batch = settings.map("batch", "{ maxBytes: 1048576, maxRequests: 25 }")?;
+    let BatchLimits { max_bytes, max_requests, one_user } = BatchLimits::default();
+    let mut batch = settings.map("batch", "{ maxBytes: 1048576, maxRequests: 25, ownTokens: allow }")?;
     let mut size =
         |name, default, most, unit| batch.size(name, default, 1..=most, unit).map_err(|e| e.within("batch"));
     let limits = BatchLimits {
         max_bytes: size("maxBytes", max_bytes, MAX_BATCH_BYTES, "bytes")?,
         max_requests: size("maxRequests", max_requests, MAX_BATCH_REQUESTS, "sub-requests")?,
+        one_user: batch
+            .word(
+                "ownTokens",
+                one_user,
+                &[("allow", false), ("refuse", true)],
+                "is neither allow nor refuse",
+                "write refuse if all sub-requests of a batch must be from one user",
+            )
+            .map_err(|error| error.within("batch"))?,
     };
     batch
-        .refuse_rest("batch", "maxBytes and maxRequests")
+        .refuse_rest("batch", "maxBytes, maxRequests and ownTokens")
         .map_err(|error| error.below(&["batch".to_owned()]))?;
     Ok(limits)
 }

@@ -54,6 +54,9 @@ pub(super) fn decide_body(gate: &Gate, host: &impl Host, batch: Batch, size: usi
             },
         }
     }
+    if let Some(refusal) = rewritten.refusal {
+        return refuse(gate, host, refusal, has_origin);
+    }
     let fits = |content: &Vec<u8>| phase == Phase::Arrived || content.len() <= body.len();
     let content = pad(std::mem::take(&mut rewritten.body), batch.content_length).filter(fits);
     let Some(content) = content else {

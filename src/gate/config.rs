@@ -88,11 +88,13 @@ pub(crate) struct BatchLimits {
     pub max_bytes: usize,
     /// The largest number of sub-requests (`maxRequests`).
     pub max_requests: usize,
+    /// Whether a sub-request must be from the user of the batch (`ownTokens: refuse`).
+    pub one_user: bool,
 }
 
 impl Default for BatchLimits {
     /// A body of the size of Envoy's usual buffers, and Kinto's default for `batch_max_requests`.
     fn default() -> Self {
-        Self { max_bytes: 1_048_576, max_requests: 25 }
+        Self { max_bytes: 1_048_576, max_requests: 25, one_user: false }
     }
 }

@@ -407,3 +407,72 @@ fn other_bodies_pass_untouched() {
     let body = json!({"data": {"headers": {"userId": "x"}, "text": "x".repeat(400_000)}}).to_string();
     assert_eq!(put("/v1/buckets/b/collections/batch/records/batch", &body), 201);
 }
+
+/// Kinto keeps the user of the first sub-request for all that was created, updated or deleted in one list.
+#[test]
+fn kintos_history_names_the_first_user_of_a_batch_for_all() {
+    let settings = json!({"kinto.includes": "kinto.plugins.default_bucket kinto.plugins.history"});
+    let kinto =
+        Kinto::start(&json!({"kinto": {"ini": project("envoy/kinto.ini"), "settings": settings}}), None);
+    let plugin = |own: &str| as_struct(&settings_with(json!({"batch": {"ownTokens": own}})));
+    let plugins = [
+        ("default", as_struct(&settings_with(json!({})))),
+        ("allow", plugin("allow")),
+        ("refuse", plugin("refuse")),
+    ];
+    let envoy = Envoy::start(&config_of(kinto.port("kinto"), &plugins));
+    let alice = authorization(&token("alice"));
+    let put = |path: &str, body: Value| {
+        let headers = [json_type(), alice.clone()];
+        let request = http::bytes("PUT", path.as_bytes(), &headers, body.to_string().as_bytes());
+        assert_eq!(http::exchange(envoy.port("default"), &request).unwrap().status, 201, "{path}");
+    };
+    let bob = format!("JWT {}", token("bob"));
+    for (listener, status, users) in [
+        // Bob's record is his, and the history says that the public user has made it.
+        ("default", 200, &["kinto_jwt:public"; 2][..]),
+        ("allow", 200, &["kinto_jwt:public"; 2]),
+        ("refuse", 400, &[]),
+    ] {
+        put(&format!("/v1/buckets/of-{listener}"), json!({"permissions": {"write": ["system.Everyone"]}}));
+        put(&format!("/v1/buckets/of-{listener}/collections/c"), json!({}));
+        let records = format!("/v1/buckets/of-{listener}/collections/c/records");
+        let batch = json!({"requests": [
+            {"method": "PUT", "path": format!("{records}/of-nobody")},
+            {"method": "PUT", "path": format!("{records}/of-bob"), "headers": {"Authorization": bob}},
+        ]});
+        let answer =
+            http::post(envoy.port(listener), "/v1/batch", &[json_type()], batch.to_string().as_bytes());
+        assert_eq!(answer.status, status, "{listener}: {}", answer.json());
+        let get = |path: &str| http::get(envoy.port("default"), path, std::slice::from_ref(&alice)).json();
+        let stored = get(&records)["data"].as_array().unwrap().len();
+        assert_eq!(stored, users.len(), "{listener}: {}", answer.json());
+        let history = get(&format!("/v1/buckets/of-{listener}/history?resource_name=record"));
+        let named: Vec<&str> = history["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["user_id"].as_str().unwrap())
+            .collect();
+        assert_eq!(named, users, "{listener}: {history}");
+        if status == 200 {
+            let made = &answer.json()["responses"][1];
+            assert_eq!(made["body"]["permissions"]["write"], json!(["kinto_jwt:bob"]), "{listener}: {made}");
+        } else {
+            let refused = answer.json();
+            assert_eq!((&refused["code"], &refused["errno"]), (&json!(400), &json!(107)), "{refused}");
+        }
+    }
+    // One user for all, by two tokens: it is named for both.
+    let own = json!({"method": "PUT", "path": "/v1/buckets/of-refuse/collections/c/records/own", "headers": {"Authorization": bob}});
+    let batch = json!({"requests": [own, {"method": "PUT", "path": "/v1/buckets/of-refuse/collections/c/records/other"}]});
+    let headers = [json_type(), authorization(&token("bob"))];
+    let answer = http::post(envoy.port("refuse"), "/v1/batch", &headers, batch.to_string().as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.json());
+    let history =
+        http::get(envoy.port("default"), "/v1/buckets/of-refuse/history?resource_name=record", &[alice])
+            .json();
+    let named: Vec<&str> =
+        history["data"].as_array().unwrap().iter().map(|entry| entry["user_id"].as_str().unwrap()).collect();
+    assert_eq!(named, ["kinto_jwt:bob"; 2], "{history}");
+}

@@ -143,6 +143,9 @@ fn requests() -> Vec<Sent> {
         json!({"requests": [{"path": "/v1/", "headers": {"userId": "admin", "Authorization": unknown}}]});
     let partly =
         json!({"requests": [{"path": "/v1/", "headers": {"Authorization": alice()}}, {"path": "/v1/x"}]});
+    let mut one_user = waiting.clone();
+    one_user["batch"] = json!({"ownTokens": "refuse"});
+    one_user["onKeysUnavailable"] = json!("anonymous");
     let of_bound = || vec![("userid", "admin".to_owned()), ("authorization", bound())];
     let mut list = vec![
         sent("GET", settings_with(json!({})), "GET", "/v1/", spoof(), None),
@@ -186,6 +189,14 @@ fn requests() -> Vec<Sent> {
         sent(
             "batch waits at its body",
             waiting,
+            "POST",
+            "/v1/batch",
+            vec![("userid", "admin".into())],
+            Some(&own.to_string()),
+        ),
+        sent(
+            "batch of two users, one of whom is not known yet",
+            one_user,
             "POST",
             "/v1/batch",
             vec![("userid", "admin".into())],
@@ -493,5 +504,18 @@ fn the_certificate_is_asked_for_only_where_it_may_decide() {
         let proxy = over(settings.clone(), path, &token, DIGITS);
         let asked = proxy.calls.borrow().iter().filter(|call| **call == "certificate").count();
         assert_eq!(asked, expected, "{path} with {}", settings["boundTokens"]);
+    }
+}
+
+/// Nothing of a batch of two users goes on, whether the key of one of them comes, does not come, or cannot be waited for.
+#[test]
+fn a_batch_of_two_users_is_refused_however_its_wait_ends() {
+    let all = requests();
+    let sent = all.iter().find(|sent| sent.name.starts_with("batch of two users")).unwrap();
+    for wait in [None, Some(Wait::Granted), Some(Wait::NoRoom)] {
+        let Outcome { proxy, body, .. } = sent.run(usize::MAX, wait);
+        assert!(!body, "{wait:?}");
+        assert_eq!(proxy.sent.borrow().as_ref().map(|answer| answer.status), Some(400), "{wait:?}");
+        assert_eq!(proxy.reason.borrow().as_deref(), Some("batch_other_user"), "{wait:?}");
     }
 }

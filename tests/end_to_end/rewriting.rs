@@ -26,7 +26,7 @@ const ALICE: &str = "Authorization: JWT <alice>";
 const BAD_TOKEN: &str = "Authorization: JWT a.b.c";
 const NO_TOKEN: &str = "";
 
-const TABLES: [Table; 10] = [
+const TABLES: [Table; 12] = [
     identities::IDENTITIES,
     identities::OTHER_HEADER,
     identities::ANONYMOUS,
@@ -37,6 +37,8 @@ const TABLES: [Table; 10] = [
     refusals::REJECTED,
     refusals::REFUSALS,
     refusals::TWO_AT_MOST,
+    refusals::ONE_USER,
+    refusals::ONE_USER_OR_REJECTED,
 ];
 
 /// What becomes of a batch.
@@ -135,7 +137,11 @@ fn outer_request(gate: &Gate, header: &str) -> BatchRequest {
 /// What becomes of a batch whose outer request has this header, or none.
 fn rewrite(gate: &Gate, header: &str, body: &str) -> Result<Rewritten, Refusal> {
     let outer = outer_request(gate, header);
-    rewrite_batch(gate, body.as_bytes(), &outer, now(), UnknownKeys::AreInvalid)
+    let rewritten = rewrite_batch(gate, body.as_bytes(), &outer, now(), UnknownKeys::AreInvalid)?;
+    match rewritten.refusal {
+        Some(refusal) => Err(refusal),
+        None => Ok(rewritten),
+    }
 }
 
 fn jwt(user: &str) -> String {

@@ -50,9 +50,10 @@ pub(crate) fn describe(config: &Config) -> Lines {
         let names: Vec<String> = config.claim_headers.iter().map(|header| shown(header.name())).collect();
         say("claim headers", names.join(", "));
     }
+    let users = if config.batch.one_user { ", all from one user" } else { "" };
     say(
         "batches",
-        format!("up to {} requests and {} bytes", config.batch.max_requests, config.batch.max_bytes),
+        format!("up to {} requests and {} bytes{users}", config.batch.max_requests, config.batch.max_bytes),
     );
     lines
 }

@@ -100,6 +100,9 @@ impl Batch {
             return Err(Refusal::TooLarge);
         }
         let rewritten = rewrite(gate, body, outer, now, UnknownKeys::AreInvalid)?;
+        if let Some(refusal) = rewritten.refusal {
+            return Err(refusal);
+        }
         let room = body.len().saturating_add(growth(gate, body.len(), outer));
         if rewritten.body.len() > room { Err(Refusal::TooLong) } else { Ok(rewritten) }
     }

@@ -64,6 +64,10 @@ pub(crate) const fn words(refusal: Refusal) -> Words {
             "A sub-request is a batch itself: by its path, or because its body, or that of defaults, has a member requests.",
             "Send its sub-requests in the outer batch. A record with a member requests needs a request of its own.",
         ),
+        Refusal::OtherUser => (
+            "A sub-request is from another user than the batch, or from none, and batch.ownTokens is refuse: Kinto's history would name one user for both.",
+            "Have the client send the token in the headers of the batch, and a batch for each user.",
+        ),
         Refusal::TooLong => (
             "The new body would be much longer than the old one, because many sub-requests have long user ids or claims.",
             "Have the client send fewer sub-requests at once.",

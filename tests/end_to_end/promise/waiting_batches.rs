@@ -172,3 +172,12 @@ fn a_strangers_batch_that_waits_takes_nobody_down() {
     assert_eq!(status(&Stack::start(&json!({"forwardToken": true}), as_it_is), 1_048_000), 413);
     assert_eq!(status(&Stack::start(&json!({}), as_it_is), 1_048_000), 200);
 }
+
+/// Whether a batch is from one user is known only when its keys have come.
+#[test]
+fn a_batch_of_one_user_that_waits_is_not_refused_before_its_keys_come() {
+    let stack = Stack::start(&json!({"batch": {"ownTokens": "refuse"}}), |_: &mut Value| ());
+    for chunked in [false, true] {
+        assert_eq!(stack.send(WaitsAt::Body, 10_000, chunked), (200, true), "chunked {chunked}");
+    }
+}

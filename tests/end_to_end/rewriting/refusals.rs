@@ -1,6 +1,6 @@
 //! Rows on sub-requests that are rejected, and on batches that are refused.
 
-use super::Expected::{Refused, Rejected, Same};
+use super::Expected::{Refused, Rejected, Rewritten, Same};
 use super::{ALICE, BAD_TOKEN, NO_TOKEN, Table};
 
 /// Rejected sub-requests do not reach Kinto: each keeps its place in the list, and its answer has the path as Kinto completes it.
@@ -268,6 +268,106 @@ pub(super) const TWO_AT_MOST: Table = (
             NO_TOKEN,
             r#"{"requests":[{"path":"/"},{"path":"/"},1]}"#,
             Refused("batch_too_many_requests"),
+        ),
+    ],
+);
+
+/// With one user for all.
+pub(super) const ONE_USER: Table = (
+    r#"{"batch":{"ownTokens":"refuse"}}"#,
+    &[
+        ("no token at all", NO_TOKEN, r#"{"requests":[{"path":"/"},{"path":"/"}]}"#, Same),
+        ("one token for all", ALICE, r#"{"requests":[{"path":"/"},{"path":"/"}]}"#, Same),
+        (
+            "the same user",
+            ALICE,
+            r#"{"requests":[{"path":"/"},{"path":"/","headers":{"Authorization":"JWT <alice>"}}]}"#,
+            Rewritten(r#"{"requests":[{"path":"/"},{"path":"/","headers":{"userId":"alice"}}]}"#),
+        ),
+        (
+            "another user",
+            ALICE,
+            r#"{"requests":[{"path":"/"},{"path":"/","headers":{"Authorization":"JWT <bob>"}}]}"#,
+            Refused("batch_other_user"),
+        ),
+        (
+            "a user in a batch of nobody's",
+            NO_TOKEN,
+            r#"{"requests":[{"path":"/","headers":{"Authorization":"JWT <bob>"}}]}"#,
+            Refused("batch_other_user"),
+        ),
+        (
+            "a bad token",
+            ALICE,
+            r#"{"requests":[{"path":"/","headers":{"Authorization":"JWT <expired>"}}]}"#,
+            Refused("batch_other_user"),
+        ),
+        (
+            "an empty header",
+            ALICE,
+            r#"{"requests":[{"path":"/","headers":{"Authorization":""}}]}"#,
+            Refused("batch_other_user"),
+        ),
+        (
+            "a bad token in a batch without one: both are public",
+            NO_TOKEN,
+            r#"{"requests":[{"path":"/","headers":{"Authorization":"JWT <expired>"}}]}"#,
+            Rewritten(r#"{"requests":[{"path":"/","headers":{"userId":"public"}}]}"#),
+        ),
+        (
+            "another user in defaults",
+            ALICE,
+            r#"{"defaults":{"headers":{"Authorization":"JWT <bob>"}},"requests":[{"path":"/"}]}"#,
+            Refused("batch_other_user"),
+        ),
+        (
+            "a user in defaults alone",
+            NO_TOKEN,
+            r#"{"defaults":{"headers":{"Authorization":"JWT <bob>"}},"requests":[{"path":"/"}]}"#,
+            Refused("batch_other_user"),
+        ),
+        (
+            "the same user in defaults",
+            ALICE,
+            r#"{"defaults":{"headers":{"Authorization":"JWT <alice>"}},"requests":[{"path":"/"}]}"#,
+            Rewritten(r#"{"defaults":{"headers":{"userId":"alice"}},"requests":[{"path":"/"}]}"#),
+        ),
+        (
+            "the first of the others is refused, whatever follows",
+            ALICE,
+            r#"{"requests":[{"path":"/","headers":{"Authorization":"JWT <bob>"}},{"path":"/"}]}"#,
+            Refused("batch_other_user"),
+        ),
+    ],
+);
+
+/// With one user for all, where what proves nothing is rejected.
+pub(super) const ONE_USER_OR_REJECTED: Table = (
+    r#"{"batch":{"ownTokens":"refuse"},"onMissing":"reject","onInvalid":"reject"}"#,
+    &[
+        (
+            "rejected as the batch itself",
+            NO_TOKEN,
+            r#"{"requests":[{"path":"/b"}]}"#,
+            Rejected(r#"{"requests":[]}"#, &[(0, 401, "/v1/b")]),
+        ),
+        (
+            "an open path in a batch without a token",
+            NO_TOKEN,
+            r#"{"requests":[{"path":"/"},{"path":"/b"}]}"#,
+            Rejected(r#"{"requests":[{"path":"/"}]}"#, &[(1, 401, "/v1/b")]),
+        ),
+        (
+            "a bad token in a good batch",
+            ALICE,
+            r#"{"requests":[{"path":"/b"},{"path":"/b","headers":{"Authorization":"JWT <expired>"}}]}"#,
+            Refused("batch_other_user"),
+        ),
+        (
+            "a good token in a batch without one",
+            NO_TOKEN,
+            r#"{"requests":[{"path":"/b","headers":{"Authorization":"JWT <alice>"}}]}"#,
+            Refused("batch_other_user"),
         ),
     ],
 );

@@ -190,6 +190,14 @@ pub fn of_kinto_jwt_settings() -> Vec<(Value, &'static [&'static str])> {
             &["batch.maxRequests is not a whole number"],
         ),
         (
+            settings_with(json!({"batch": {"ownTokens": "deny"}})),
+            &["batch.ownTokens is neither allow nor refuse"],
+        ),
+        (
+            settings_with(json!({"batch": {"ownTokens": true}})),
+            &["batch.ownTokens is neither allow nor refuse"],
+        ),
+        (
             settings_with(json!({"boundTokens": "accept"})),
             &["boundTokens is none of refuse, verify and ignore"],
         ),
