@@ -84,7 +84,7 @@ fn batches(c: &mut Criterion) {
     let outer = BatchRequest::new(
         gate.decide(&OneField("authorization", header.as_bytes()), NOW),
         "/v1".to_owned(),
-        &[],
+        Vec::new(),
     );
     let plain = json!({"method": "GET", "path": "/v1/"});
     let own_token = json!({"method": "GET", "path": "/v1/", "headers": {"Authorization": header}});

@@ -247,7 +247,8 @@ fn is_of_claims(rejection: Rejection) -> bool {
         ParameterMismatch | ClaimsNotJson | NotNumericDate | Expired | NotYetValid | IssuedInFuture
         | ExpMissing | StartMissing | LifetimeTooLong | IatMissing | TooOld | IssuerUnknown
         | AudienceMissing | AudienceMismatch | AudienceUnexpected | ClaimMismatch | ScopeMissing
-        | ClaimRefused | IssuedTooEarly | SubjectNotString | JwtIdNotString | NoUserIdClaim | UserIdType
-        | UserIdEmpty | UserIdNotAscii | UserIdNotLatin1 | UserIdControl | UserIdOuterSpace => true,
+        | ClaimRefused | TokenBound | TokenBoundElsewhere | IssuedTooEarly | SubjectNotString
+        | JwtIdNotString | NoUserIdClaim | UserIdType | UserIdEmpty | UserIdNotAscii | UserIdNotLatin1
+        | UserIdControl | UserIdOuterSpace => true,
     }
 }
