@@ -411,9 +411,9 @@ fn other_bodies_pass_untouched() {
 /// Kinto keeps the user of the first sub-request for all that was created, updated or deleted in one list.
 #[test]
 fn kintos_history_names_the_first_user_of_a_batch_for_all() {
-    let settings = json!({"kinto.includes": "kinto.plugins.default_bucket kinto.plugins.history"});
-    let kinto =
-        Kinto::start(&json!({"kinto": {"ini": project("envoy/kinto.ini"), "settings": settings}}), None);
+    let mut application = Carrier::Header.application();
+    application["settings"]["kinto.includes"] = json!("kinto.plugins.default_bucket kinto.plugins.history");
+    let kinto = Kinto::start(&json!({"kinto": application}), None);
     let plugin = |own: &str| as_struct(&settings_with(json!({"batch": {"ownTokens": own}})));
     let plugins = [
         ("default", as_struct(&settings_with(json!({})))),

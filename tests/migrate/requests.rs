@@ -206,6 +206,8 @@ fn forms(list: &mut List, issuer: &Issuer<'_>) {
     let twice = claims.replacen('{', r#"{"x":1,"x":2,"#, 1);
     list.token("a name twice", signed(&head(""), &twice), &["strict-json"]);
     list.token("crit", signed(&head(r#","crit":["b64"],"b64":true"#), &claims), &["crit"]);
+    let bound = issuer.claims(&json!({"cnf": {"jkt": ""}})).to_string();
+    list.token("bound to a key", signed(&head(""), &bound), &["bound-token"]);
     let half = issuer.claims(&json!({&issuer.claim: "HALF"})).to_string().replace("HALF", r"a\ud800");
     list.token("half a pair", signed(&head(""), &half), &["crash"]);
     let pad = |text: String| format!("{text}{}", "=".repeat((4 - text.len() % 4) % 4));

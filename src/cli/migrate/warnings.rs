@@ -10,8 +10,18 @@ use crate::cli::migrate::settings::{KintoSettings, words};
 use crate::cli::migrate::yaml::{SECRET_VARIABLE, fits_variable};
 
 /// The entries of the list of differences that every configuration meets.
-pub(crate) const EVERYWHERE: [&str; 9] =
-    ["text-dates", "negative-dates", "strict-json", "crit", "padding", "size", "user-id", "crash", "batch"];
+pub(crate) const EVERYWHERE: [&str; 10] = [
+    "text-dates",
+    "negative-dates",
+    "strict-json",
+    "crit",
+    "padding",
+    "size",
+    "user-id",
+    "crash",
+    "bound-token",
+    "batch",
+];
 
 /// A difference that will be felt.
 #[derive(Debug)]

@@ -134,7 +134,11 @@ fn webob_finds_the_ticket_of_the_filter_and_no_other() {
     assert!(theirs * 20 > FIELDS, "only {theirs} of {FIELDS} fields have a ticket for WebOb");
     for headers in headers {
         let is_alice = !headers.is_empty();
-        let outer = BatchRequest::new(gate.decide(&Case::new("", headers, Ok("")), now()), "/v1".to_owned());
+        let outer = BatchRequest::new(
+            gate.decide(&Case::new("", headers, Ok("")), now()),
+            "/v1".to_owned(),
+            Vec::new(),
+        );
         let written: Vec<String> = sent
             .iter()
             .map(|cookie| {
