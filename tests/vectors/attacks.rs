@@ -75,6 +75,7 @@ const CATALOGUE: [Attack; 27] = [
             "CVE-2016-5431 Gree PHP JOSE",
             "CVE-2016-10555 jwt-simple",
             "CVE-2017-11424 PyJWT, PKCS #1",
+            "CVE-2022-23541 jsonwebtoken",
             "CVE-2022-29217 PyJWT, SSH keys",
             "CVE-2023-48223 fast-jwt, PKCS #1",
             "CVE-2023-48238 json-web-token",
@@ -97,7 +98,7 @@ const CATALOGUE: [Attack; 27] = [
     },
     Attack {
         name: "another algorithm for the same key",
-        sources: &["RFC 8725 3.1", "CVE-2022-23541 jsonwebtoken"],
+        sources: &["RFC 8725 3.1", "CVE-2022-23539 jsonwebtoken"],
         rows: &[
             (ES256, "ES384 of an ES256 signature"),
             (ES256, "ES512 of an ES256 signature"),
@@ -192,7 +193,7 @@ const CATALOGUE: [Attack; 27] = [
     },
     Attack {
         name: "a secret that is empty or well known",
-        sources: &["CVE-2019-20933 InfluxDB", "CVE-2022-23529 jsonwebtoken", "RFC 8725 2.2"],
+        sources: &["CVE-2019-20933 InfluxDB", "RFC 8725 2.2"],
         rows: &[(HS256, "secret *"), ("HS256", "empty secret")],
     },
     Attack {
