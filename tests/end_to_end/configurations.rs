@@ -5,9 +5,9 @@ use std::process::Command;
 use kinto_jwt_filter::parse_config;
 use serde_json::{Value, json};
 
-use crate::plugin_file::PluginFile;
 use kit::faults;
 use kit::http::{self, authorization};
+use kit::plugin_file::PluginFile;
 use kit::ring_host::ring_host;
 use kit::servers::{
     Envoy, Kinto, as_string, as_struct, config_of, demo_config, envoy, made, project, wait_for, wasm,

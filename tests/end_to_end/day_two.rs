@@ -3,8 +3,8 @@
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::plugin_file::PluginFile;
 use kit::http::{self, authorization};
+use kit::plugin_file::PluginFile;
 use kit::servers::{Envoy, Kinto, as_string, as_struct, config_of, wait_for, wasm};
 use kit::table::settings_with;
 use kit::tokens::{now, rs256, token};

@@ -22,7 +22,6 @@ mod hostile;
 mod issuer;
 mod other_filters;
 mod peers;
-mod plugin_file;
 mod promise;
 mod rewriting;
 mod rotation;

@@ -7,6 +7,7 @@ pub mod http;
 pub mod issuer;
 pub mod pages;
 pub mod random;
+pub mod plugin_file;
 pub mod ring_host;
 pub mod servers;
 pub mod table;

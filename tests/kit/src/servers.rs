@@ -55,6 +55,10 @@ impl Process {
         }
     }
 
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     pub fn exited(&mut self) -> Option<i32> {
         self.0.try_wait().unwrap().map(|status| status.code().unwrap_or(-1))
     }
@@ -212,7 +216,7 @@ pub struct Envoy {
     pub admin: u16,
     ports: HashMap<String, u16>,
     log: PathBuf,
-    _process: Process,
+    process: Process,
     _dir: TempDir,
 }
 
@@ -246,7 +250,7 @@ impl Envoy {
             (ready?.status == 200).then_some(Some(admin))
         });
         let Some(admin) = admin else { return Err(std::fs::read_to_string(&log).unwrap()) };
-        let mut envoy = Self { admin, ports: HashMap::new(), log, _process: process, _dir: dir };
+        let mut envoy = Self { admin, ports: HashMap::new(), log, process, _dir: dir };
         envoy.ports = envoy.listeners();
         Ok(envoy)
     }
@@ -272,6 +276,11 @@ impl Envoy {
 
     pub fn port(&self, listener: &str) -> u16 {
         self.ports[listener]
+    }
+
+    /// The id of its process.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     pub fn log(&self) -> String {

@@ -3,18 +3,18 @@
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use kit::servers::{Envoy, demo_config, manager, module, project};
+use crate::servers::{Envoy, demo_config, manager, module, project};
 
 /// The plugin in a file of its own, as `envoy/settings/plugin-file.yaml` shows it.
-pub(crate) struct PluginFile {
+pub struct PluginFile {
     dir: TempDir,
-    pub(crate) content: Value,
+    pub content: Value,
 }
 
 impl PluginFile {
     const NAME: &str = "plugin-file.yaml";
 
-    pub(crate) fn new(settings: &Value) -> Self {
+    pub fn new(settings: &Value) -> Self {
         let text = std::fs::read_to_string(project("envoy/settings/plugin-file.yaml")).unwrap();
         let mut content: Value = serde_yaml_ng::from_str(&text).unwrap();
         let code = content.pointer_mut("/resources/0/typed_config/config/vm_config/code/local/filename");
@@ -25,7 +25,7 @@ impl PluginFile {
     }
 
     /// Puts a new version of the file in the place of the old one, by a rename.
-    pub(crate) fn write(&mut self, settings: &Value) {
+    pub fn write(&mut self, settings: &Value) {
         self.content["resources"][0]["typed_config"]["config"]["configuration"]["value"] = settings.clone();
         let new = self.dir.path().join("new");
         std::fs::write(&new, self.content.to_string()).unwrap();
@@ -33,7 +33,7 @@ impl PluginFile {
     }
 
     /// The example, with the filter as the comment in `plugin-file.yaml` says.
-    pub(crate) fn envoy(&self, kinto: u16, options: &[&str]) -> Envoy {
+    pub fn config(&self, kinto: u16) -> Value {
         let text = std::fs::read_to_string(project("envoy/settings/plugin-file.yaml")).unwrap();
         let comment =
             text.lines().filter_map(|line| line.strip_prefix("#   ")).collect::<Vec<_>>().join("\n");
@@ -44,6 +44,10 @@ impl PluginFile {
         let path = "/http_filters/0/config_discovery/config_source/path_config_source/path";
         *manager(listener).pointer_mut(path).unwrap() = json!(self.dir.path().join(Self::NAME));
         config["node"] = json!({"id": "kinto", "cluster": "kinto"});
-        Envoy::start_with(&config, options)
+        config
+    }
+
+    pub fn envoy(&self, kinto: u16, options: &[&str]) -> Envoy {
+        Envoy::start_with(&self.config(kinto), options)
     }
 }
