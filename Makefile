@@ -132,6 +132,7 @@ lint:
 	# Those that `cargo test` leaves out too: `--all-targets` has none with `test = false`.
 	cargo clippy --locked --features cli --test '*' -- -D warnings
 	cargo clippy --locked --target wasm32-wasip1 -- -D warnings
+	cargo clippy --locked --target wasm32-wasip1 --features crash-test -- -D warnings
 
 # The workflows of .github: what is wrong in them (actionlint), and what would help an attacker (zizmor).
 WORKFLOW_LINT := target/tools/workflow-lint

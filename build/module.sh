@@ -1,11 +1,14 @@
 #!/bin/sh
 # Builds the module for wasm32-wasip1 with the first toolchain that can: the target is installed; rustup can
 # install it; or Debian's packages, which build the standard library from its source.
+# With the argument crash-test: the module that `make soak` takes down, in target/crash-test.
 set -eu
 cd "$(dirname "$0")/.."
 target=wasm32-wasip1
 # Without the rlib, which tests need, the linker can drop a seventh more.
-what="--release --lib --crate-type cdylib --target $target"
+what="--release"
+[ "${1:-}" != crash-test ] || what="--profile crash-test --features crash-test --target-dir target/crash-test"
+what="$what --lib --crate-type cdylib --target $target"
 # A panic names its file. Without the folder of this machine's crates, every machine makes the same bytes.
 remap="target.$target.rustflags=['--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=/registry']"
 

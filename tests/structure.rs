@@ -277,6 +277,23 @@ fn envoy_yaml_lists_what_the_filter_calls_and_what_calls_the_filter() {
     assert_eq!(names.map(str::to_owned).collect::<BTreeSet<_>>(), expected, "docs/supply-chain.md");
 }
 
+/// The header that takes a module with the feature `crash-test` down; without the feature, no module knows it.
+#[test]
+fn nothing_takes_the_module_down() {
+    let trap = "x-crash-test";
+    let source = fs::read_to_string(source().join("filter/envoy/crash.rs")).unwrap();
+    assert!(source.contains(&format!("\"{trap}\"")), "crash.rs has another header");
+    assert!(
+        source.contains("#[cfg(not(debug_assertions))]\ncompile_error!"),
+        "a release could have the feature"
+    );
+    let module = module_bytes();
+    assert!(
+        !module.windows(trap.len()).any(|part| part == trap.as_bytes()),
+        "run make build, without crash-test"
+    );
+}
+
 #[test]
 fn the_module_names_no_folder_of_this_machine() {
     // Or another machine would make another module of the same source: build/module.sh maps the names.

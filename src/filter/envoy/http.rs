@@ -6,6 +6,8 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
+#[cfg(feature = "crash-test")]
+use crate::filter::envoy::crash::Crash;
 use crate::filter::envoy::host::Envoy;
 use crate::filter::envoy::worker::Worker;
 use crate::filter::http_request::HttpRequest;
@@ -16,11 +18,19 @@ pub(super) struct RequestContext {
     worker: Rc<Worker>,
     context: u32,
     request: Rc<RefCell<HttpRequest>>,
+    #[cfg(feature = "crash-test")]
+    crash: Crash,
 }
 
 impl RequestContext {
     pub(super) fn new(worker: Rc<Worker>, context: u32) -> Self {
-        Self { worker, context, request: Rc::new(RefCell::new(HttpRequest::new())) }
+        Self {
+            worker,
+            context,
+            request: Rc::new(RefCell::new(HttpRequest::new())),
+            #[cfg(feature = "crash-test")]
+            crash: Crash::default(),
+        }
     }
 
     /// Hands a callback to the request. No callback comes during another one: Envoy does what a callback asks for after
@@ -39,10 +49,17 @@ impl Context for RequestContext {}
 
 impl HttpContext for RequestContext {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        #[cfg(feature = "crash-test")]
+        {
+            self.crash.note();
+            self.crash.trap_at("headers");
+        }
         self.act(|request, host| request.on_headers(&self.worker.gate, host, end_of_stream))
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        #[cfg(feature = "crash-test")]
+        self.crash.trap_at("body");
         self.act(|request, host| request.on_body(&self.worker.gate, host, size, end_of_stream))
     }
 
@@ -51,6 +68,8 @@ impl HttpContext for RequestContext {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        #[cfg(feature = "crash-test")]
+        self.crash.trap_at("answer");
         self.act(|request, host| request.on_response_headers(&self.worker.gate, host, end_of_stream))
     }
 

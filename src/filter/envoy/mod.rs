@@ -7,7 +7,10 @@
 //! | `worker.rs`, `waiting.rs` | what the requests of one worker share; the requests that wait for keys |
 //! | `issuer.rs` | the key set of an issuer: fetched by one worker, shared with the others |
 //! | `host.rs`, `metrics.rs` | Envoy's calls; Envoy's statistics |
+//! | `crash.rs` | a trap on demand, for tests only |
 
+#[cfg(feature = "crash-test")]
+mod crash;
 mod host;
 mod http;
 mod issuer;
