@@ -1,5 +1,5 @@
-# make run: the demo.  make test, make browser-test, make monitoring-test, make image-test, make compose-test: all that
-# proves it.  Each sets up what it needs, but for Chromium, Prometheus, a registry and Docker.
+# make run: the demo.  make test, make browser-test, make monitoring-test, make soak, make image-test, make compose-test:
+# all that proves it.  Each sets up what it needs, but for Chromium, Prometheus, a registry and Docker.
 
 MODULE := target/wasm32-wasip1/release/kinto_jwt_filter.wasm
 VENV := .venv
@@ -7,7 +7,7 @@ PYTHON ?= python3
 # With the command kinto-jwt, which some tests run: always the same features, so that nothing is built twice.
 TEST := cargo test --locked --features cli
 
-.PHONY: build cli image sbom audit reproducible run test browser-test monitoring-test image-test bench docs kubernetes-files lint lint-workflows clean setup-run setup-test compose-secret compose-up compose-test compose-down compose-logs have-docker
+.PHONY: build cli image sbom audit reproducible run test browser-test monitoring-test image-test bench docs kubernetes-files lint lint-workflows clean setup-run setup-test compose-secret compose-up compose-test compose-down compose-logs have-docker soak
 
 build:
 	@sh build/module.sh
@@ -86,6 +86,10 @@ monitoring-test: build setup-test
 	@command -v prometheus > /dev/null || { echo "monitoring-test: apt-get install --no-install-recommends prometheus" >&2; exit 1; }
 	# All at once: they share one Envoy and one Prometheus.
 	$(TEST) --test monitoring -- --test-threads 16
+
+# Load and faults: SOAK_SECONDS of load (600), SOAK_SEED repeats a run. docs/evidence.md has figures.
+soak: build setup-test
+	$(TEST) --test soak -- --test-threads 1 --show-output
 
 image-test: image sbom setup-test
 	@command -v docker-registry > /dev/null && command -v skopeo > /dev/null || { echo "image-test: apt-get install --no-install-recommends docker-registry skopeo" >&2; exit 1; }
