@@ -89,6 +89,7 @@ monitoring-test: build setup-test
 
 # Load and faults: SOAK_SECONDS of load (600), SOAK_SEED repeats a run. docs/evidence.md has figures.
 soak: build setup-test
+	sh build/module.sh crash-test
 	$(TEST) --test soak -- --test-threads 1 --show-output
 
 image-test: image sbom setup-test

@@ -39,6 +39,10 @@ impl Figures {
         self.outcomes.get(kind).map_or(0, |outcomes| outcomes.values().sum())
     }
 
+    pub(crate) fn with(&self, kind: &str, outcome: &str) -> usize {
+        self.outcomes.get(kind).and_then(|outcomes| outcomes.get(outcome)).copied().unwrap_or_default()
+    }
+
     /// The latency below which this percentage of good requests was.
     pub(crate) fn percentile(&self, percent: usize) -> Duration {
         let mut sorted = self.latencies.clone();

@@ -7,6 +7,7 @@
 #![allow(clippy::arithmetic_side_effects, reason = "a test fails by panicking")]
 
 mod client;
+mod crash;
 mod figures;
 mod keys;
 mod load;
