@@ -10,6 +10,7 @@ mod client;
 mod crash;
 mod figures;
 mod keys;
+mod limits;
 mod load;
 mod mix;
 mod process;
