@@ -16,6 +16,9 @@ pub(super) fn small(config: &mut Value) {
         listener["per_connection_buffer_limit_bytes"] = json!(BUFFER);
         let route = manager(listener).pointer_mut("/route_config/virtual_hosts/0").unwrap();
         route.as_object_mut().unwrap().remove("request_body_buffer_limit");
+        // It would raise the limit.
+        let filters = manager(listener)["http_filters"].as_array_mut().unwrap();
+        filters.retain(|filter| filter["name"] != "envoy.filters.http.buffer");
     }
     config["static_resources"]["clusters"][0]["per_connection_buffer_limit_bytes"] = json!(BUFFER);
 }

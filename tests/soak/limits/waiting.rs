@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use kit::forgeries::json_type;
 use kit::http::{self, authorization};
 use kit::issuer::{Answer, Issuer};
-use kit::servers::{Envoy, wait_for};
+use kit::servers::{Envoy, Kinto, as_struct, config_of, wait_for};
 use kit::tokens::{b64, jws, now};
 use serde_json::json;
 
@@ -124,4 +124,59 @@ fn strangers_who_wait_hold_nobody_up() {
     wait_for("the end of all", || (envoy.stat("http.kinto.downstream_rq_active") == 0).then_some(()));
     assert_eq!(user(&ask(&mut Client::new(envoy.port("kinto")), &good())), "alice");
     assert_no_crash(&envoy);
+}
+
+/// Strangers who take all connections to Kinto that there are (`max_connections` of `envoy/envoy.yaml`): with requests
+/// whose bodies never end, and with batches that wait for a key. Envoy opens none before it has the whole body.
+#[test]
+fn no_stranger_takes_a_connection_to_kinto_and_keeps_it() {
+    const STRANGERS: usize = 120;
+    let (kinto, issuer) = (Kinto::behind_envoy(), Issuer::start());
+    issuer.answer("/jwks", Answer::keys(&[("a", "p256")]));
+    let remote =
+        json!({"uri": "http://issuer/jwks", "cluster": "issuer", "timeoutSeconds": 30, "cooldownSeconds": 1});
+    let settings = json!({"algorithm": "ES256", "remoteJwks": remote});
+    let mut config = config_of(kinto.port("kinto"), &[("kinto", as_struct(&settings))]);
+    config["static_resources"]["clusters"].as_array_mut().unwrap().push(issuer.cluster("issuer"));
+    let envoy = Envoy::start_with(&config, &["--concurrency", "2"]);
+    let claims = json!({"sub": "alice", "exp": now() + 600}).to_string();
+    let good = jws("ES256", "p256", r#"{"alg":"ES256","kid":"a"}"#, claims);
+    let get = http::bytes("GET", b"/v1/", &[authorization(&good)], b"");
+    let ask = || http::exchange(envoy.port("kinto"), &get).map(|answer| answer.user());
+    for _ in 0..16 {
+        wait_for("keys", || (ask()? == "kinto_jwt:alice").then_some(()));
+    }
+    sleep(Duration::from_millis(1_300));
+    issuer.answer("/jwks", Answer::keys(&[("a", "p256")]).held());
+    let waiting = |number: usize| {
+        let own = json!({"Authorization": format!("JWT {}", junk(number))});
+        let batch = json!({"requests": [{"path": "/v1/", "headers": own}]}).to_string();
+        http::bytes("POST", b"/v1/batch", &[json_type()], batch.as_bytes())
+    };
+    let endless = |method: &str, path: &str| {
+        let mut request = http::bytes(method, path.as_bytes(), &[json_type()], b"{\"data\": {}}");
+        request.truncate(request.len() - 3);
+        request
+    };
+    for (what, requests) in [
+        ("batches that wait", (0..STRANGERS).map(waiting).collect::<Vec<_>>()),
+        ("batches without an end", vec![endless("POST", "/v1/batch"); STRANGERS]),
+        (
+            "records without an end",
+            vec![endless("PUT", "/v1/buckets/default/collections/c/records/r"); STRANGERS],
+        ),
+    ] {
+        let strangers: Vec<TcpStream> = requests.iter().map(|request| send(&envoy, request)).collect();
+        wait_for_requests(&envoy, STRANGERS);
+        let mut slowest = Duration::ZERO;
+        for _ in 0..20 {
+            let start = Instant::now();
+            assert_eq!(ask().as_deref(), Some("kinto_jwt:alice"), "{what}");
+            slowest = slowest.max(start.elapsed());
+        }
+        println!("  {STRANGERS} {what}: the slowest of 20 good requests took {slowest:.1?}");
+        assert!(slowest < Duration::from_secs(2), "{what}: {slowest:?}");
+        drop(strangers);
+        wait_for("their end", || (envoy.stat("http.kinto.downstream_rq_active") == 0).then_some(()));
+    }
 }
