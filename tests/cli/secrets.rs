@@ -94,7 +94,7 @@ fn no_secret_is_shown() {
         (settings(&format!("userIdHeader: x-{mark}\nhttp_header: X-{mark}\n")), mark),
         (
             envoy.replace(
-                "ticket: { secretEnv: MULTIAUTH_POLICY_KINTO_JWT_SECRET }",
+                "ticket: { secretEnv: MULTIAUTH_POLICY_KINTO_JWT_SECRET, timeoutSeconds: 120 }",
                 &format!("userIdHeader: x-{mark}\n{0}leeway: a", " ".repeat(28)),
             ),
             mark,
