@@ -9,7 +9,8 @@
 //! |---|---|
 //! | policy | one item of the setting `policies`, or the one that the other settings make: where tokens are, what proves them, what they must say |
 //! | place, credential | where a token may be in a request; what a request has there |
-//! | identity | the user id in the identity header (`userIdHeader`), which Kinto trusts, and the values of claim headers |
+//! | identity | the user id, in a ticket or in the identity header (`userIdHeader`), which Kinto trusts, and the values of claim headers |
+//! | ticket | the user id in a signed cookie (`ticket`) |
 //! | rejection | why a token, or its absence, proves nothing: `expired`, `bad_signature`, .. |
 //! | cause | the kind of a rejection: the token is missing, it is invalid, or its key is unavailable |
 //! | action | what the operator has set for a cause: `unauthorizedUser`, `anonymous`, `reject`, `report` |
@@ -33,7 +34,8 @@
 //!    token    checks the claims, and takes the user id out of them    RFC 7519
 //!    gate   decides: this user, or the action for the cause
 //!  filter   waits for keys, if the issuer may have the key of the token, and decides again
-//!  filter   sets the identity header, or answers
+//!    gate   signs a ticket, if the operator has set `ticket`
+//!  filter   sets the ticket or the identity header, or answers
 //! ```
 //!
 //! The types hold the order. [`Claims`](token::claims::Claims) come out of a verified signature only
@@ -52,7 +54,9 @@
 //! 3. The token is a compact JWS, and asks for no extension that this filter does not have (`token/jws.rs`).
 //! 4. A key of the policy, for the algorithm that the token names, has made its signature (`keys/key.rs`).
 //! 5. Its claims are valid now, from this issuer, for this audience (`token/claims.rs`).
-//! 6. A header carries the user id of the token exactly, or the token is rejected (`token/user_id.rs`, `token/header_text.rs`).
+//! 6. A ticket or a header carries the user id of the token exactly, or the token is rejected (`token/user_id.rs`,
+//!    `token/header_text.rs`). The ticket is the last cookie, and the client's own is removed (`gate/ticket.rs`,
+//!    `request/cookies.rs`).
 //! 7. Where one of these fails, there is a rejection for the log, and the action of the operator decides
 //!    (`rejection.rs`, `gate/on_failure.rs`, `answer.rs`).
 //! 8. A batch is rewritten so that rules 1 to 7 hold for each of its sub-requests, or refused ([`batch`]).
@@ -77,7 +81,7 @@
 //! | [`gate`] | the decision, with the time as an argument |
 //! | [`keys`] | keys, algorithms, verification of signatures |
 //! | [`token`] | from the bytes of a token to a user id |
-//! | [`request`] | where a token may be in a request; the identity header |
+//! | [`request`] | where a token may be in a request; the identity header and the cookie of tickets |
 //! | `counters.rs`, `answer.rs`, `rejection.rs`, `json.rs` | what is counted; answers in Kinto's form; why a token proves nothing; strict JSON |
 //!
 //! A new rule for claims goes into [`Rules`](token::claims::Rules), a new place for tokens into

@@ -14,7 +14,8 @@
 //! 5. A sub-request with a token, its own or from `defaults`, is decided like any other request and gets its own identity.
 //!    So does one with a header that is meant for a token, even if there is no token in it. Every other sub-request has
 //!    the identity of the request that carries the batch (`body.rs`).
-//! 6. Bodies, and headers that are about neither identity nor bodies, reach Kinto as they were sent.
+//! 6. With a ticket, a sub-request's `Cookie` is written anew where its identity is not the inherited one (`body.rs`).
+//! 7. Bodies, and headers that are about neither identity nor bodies, reach Kinto as they were sent.
 //!
 //! A batch that breaks one of the rules 1 to 3 is refused (`refusal.rs`). A sub-request may be rejected, like any
 //! request: then Kinto does not get it, and its entry is put into Kinto's answer (`splice.rs`).

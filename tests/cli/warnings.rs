@@ -248,7 +248,8 @@ fn rows() -> Vec<Row> {
 }
 
 /// How the example has a ticket.
-pub(crate) const TICKET: &str = "ticket: { secretEnv: MULTIAUTH_POLICY_KINTO_JWT_SECRET, timeoutSeconds: 120 }";
+pub(crate) const TICKET: &str =
+    "ticket: { secretEnv: MULTIAUTH_POLICY_KINTO_JWT_SECRET, timeoutSeconds: 120 }";
 
 /// The example without a ticket, and with this setting.
 fn with_header(setting: &str) -> String {

@@ -20,6 +20,7 @@ mod documentation;
 mod failing_host;
 mod hostile;
 mod issuer;
+mod jwt_authn;
 mod other_filters;
 mod peers;
 mod promise;
