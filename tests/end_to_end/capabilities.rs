@@ -50,6 +50,9 @@ fn listener(name: &str, allowed: &Names, settings: &Value) -> Value {
     manager["stream_idle_timeout"] = json!("3s");
     manager["http_protocol_options"] = json!({"enable_trailers": true});
     manager["route_config"]["virtual_hosts"][0]["request_body_buffer_limit"] = json!(65_536);
+    // Envoy's buffer filter would set another limit.
+    let filters = manager["http_filters"].as_array_mut().unwrap();
+    filters.retain(|filter| filter["name"] != "envoy.filters.http.buffer");
     let format = format!("reason of {name}: %FILTER_STATE(wasm.kinto_jwt_reason:PLAIN)%\n");
     manager["access_log"] = json!([{
         "name": "envoy.access_loggers.stdout",
