@@ -5,6 +5,7 @@ client shows it. The certificate of the server is not checked. Each connection g
 before, if the server lets it.
 """
 
+import select
 import socket
 import ssl
 import sys
@@ -24,20 +25,29 @@ def tunnel(client):
         try:
             raw = socket.create_connection(("127.0.0.1", int(port)), timeout=60)
             with context.wrap_socket(raw, session=last["session"]) as server:
-                threading.Thread(target=copy, args=(client, server), daemon=True).start()
-                copy(server, client)
+                copy(client, server)
                 last["session"] = server.session
         except OSError:
             # The handshake failed, or a side has closed: the client sees an end without an answer.
             pass
 
 
-def copy(source, target):
-    try:
-        while data := source.recv(65536):
+def copy(client, server):
+    """Both ways, in one thread: two threads must not use one TLS connection at the same time."""
+    while True:
+        readable = [server] if server.pending() else select.select([client, server], [], [])[0]
+        for source in readable:
+            target = server if source is client else client
+            try:
+                source.setblocking(source is client)
+                data = source.recv(65536)
+            except ssl.SSLWantReadError:
+                # Bytes of TLS itself.
+                continue
+            if not data:
+                return
+            target.setblocking(True)
             target.sendall(data)
-    except OSError:
-        pass
 
 
 with socket.create_server(("127.0.0.1", 0)) as listener:
