@@ -1,10 +1,12 @@
 //! The decision table and the forgeries, through an Envoy that is configured as the platform would from the manifests.
-//! The settings in the manifest are replaced by those of the table; all around them stays.
+//! The settings in the manifest, but `ticket`, are replaced by those of the table; all around them stays. The secret of the
+//! tickets is where the manifests take it from: in the Secret that the commands on the pages make.
 
 use std::sync::{Arc, Mutex, Weak};
 
 use serde_json::{Value, json};
 
+use kit::carrier::{Carrier, SECRET};
 use kit::forgeries::{forgeries, json_type};
 use kit::http::{self, authorization};
 use kit::servers::{Envoy, Kinto};
@@ -12,6 +14,7 @@ use kit::table::{Policy, policies, settings_with};
 use kit::tokens::{jws, now, rs256};
 
 use crate::ecds::Agent;
+use crate::environment::{environment, secrets};
 use crate::istio;
 use crate::istio::listener::Profile;
 use crate::kustomization::build_with;
@@ -22,22 +25,33 @@ const NEVER: &str = "3600s";
 
 const FORGERIES: &str = "forgeries";
 
-/// One Kinto for the tests that run at the same time: as `envoy/kinto.ini` has it, but with Kinto's redirects on, so that
-/// more forgeries reach it.
+/// One Kinto for the tests that run at the same time: as `envoy/kinto.ini` has it, which believes tickets alone, but with
+/// Kinto's redirects on, so that more forgeries reach it.
 fn kinto() -> Arc<Kinto> {
     static SHARED: Mutex<Weak<Kinto>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap();
     shared.upgrade().unwrap_or_else(|| {
-        let kinto = Arc::new(Kinto::observed());
+        let kinto = Arc::new(believing(Carrier::Ticket));
         *shared = Arc::downgrade(&kinto);
         kinto
     })
+}
+
+fn believing(carrier: Carrier) -> Kinto {
+    let mut application = carrier.observed();
+    if carrier == Carrier::Ticket {
+        // As long as the file says, and not as long as other tests say.
+        let settings = application["settings"].as_object_mut().unwrap();
+        settings.remove("multiauth.policy.kinto_jwt.timeout").unwrap();
+    }
+    Kinto::start(&json!({"kinto": application}), None)
 }
 
 /// A way to run the filter that the manifests offer.
 #[derive(Clone, Copy)]
 pub(crate) struct Way {
     folder: &'static str,
+    page: &'static str,
     wasm_plugin: bool,
     kind: Kind,
 }
@@ -52,8 +66,8 @@ enum Kind {
 }
 
 impl Way {
-    const fn new(folder: &'static str, kind: Kind) -> Self {
-        Self { folder, wasm_plugin: false, kind }
+    const fn new(folder: &'static str, page: &'static str, kind: Kind) -> Self {
+        Self { folder, page, wasm_plugin: false, kind }
     }
 
     /// The manifests, with these settings of the filter, if any.
@@ -79,7 +93,11 @@ impl Way {
                 _ => continue,
             };
             let own = manifest.pointer_mut(place).unwrap();
-            *own = settings.cloned().unwrap_or_else(|| own.clone());
+            if let Some(settings) = settings {
+                let ticket = own["ticket"].take();
+                *own = settings.clone();
+                own["ticket"] = ticket;
+            }
         }
         manifests
     }
@@ -108,15 +126,21 @@ impl Way {
         let shapes = settings.iter().enumerate();
         let shapes =
             shapes.map(|(number, (name, settings))| (*name, self.shape(number, *settings))).collect();
-        Envoy::start(&config(shapes, kinto, &Agent::start(), NEVER))
+        self.start_with(shapes, kinto)
+    }
+
+    fn start_with(self, shapes: Vec<(&str, Shape)>, kinto: u16) -> Envoy {
+        let variables = environment(&shapes[0].1.variables, &secrets(self.page, SECRET)).unwrap();
+        Envoy::start_in(&variables, &config(shapes, kinto, &Agent::start(), NEVER))
     }
 }
 
-const ISTIO_GATEWAY: Way = Way::new("envoy/istio/gateway", Kind::IstioGateway(Profile::None));
-const ISTIO_EDGE: Way = Way::new("envoy/istio/gateway", Kind::IstioGateway(Profile::Edge));
-const ISTIO_SIDECAR: Way = Way::new("envoy/istio/sidecar", Kind::IstioSidecar);
-const ENVOY_GATEWAY: Way = Way::new("envoy/gateway", Kind::EnvoyGateway);
-const ENVOY_GATEWAY_32_KIB: Way = Way::new("envoy/gateway", Kind::EnvoyGatewayDefaults);
+const ISTIO: &str = "envoy/istio/README.md";
+const ISTIO_GATEWAY: Way = Way::new("envoy/istio/gateway", ISTIO, Kind::IstioGateway(Profile::None));
+const ISTIO_EDGE: Way = Way::new("envoy/istio/gateway", ISTIO, Kind::IstioGateway(Profile::Edge));
+const ISTIO_SIDECAR: Way = Way::new("envoy/istio/sidecar", ISTIO, Kind::IstioSidecar);
+const ENVOY_GATEWAY: Way = Way::new("envoy/gateway", "envoy/gateway/README.md", Kind::EnvoyGateway);
+const ENVOY_GATEWAY_32_KIB: Way = Way { kind: Kind::EnvoyGatewayDefaults, ..ENVOY_GATEWAY };
 
 fn the_promise_holds(way: Way) {
     let kinto = kinto();
@@ -135,8 +159,9 @@ fn table_holds(envoy: &Envoy, policies: &[Policy]) {
         for case in &policy.cases {
             let request = http::bytes(case.method, case.path.as_bytes(), &case.headers, b"");
             let answer = http::exchange(envoy.port(policy.name), &request).expect("an answer").user();
-            if answer != policy.answer(case) {
-                wrong.push(format!("{}: {}: {answer}, not {}", policy.name, case.name, policy.answer(case)));
+            let expected = Carrier::Ticket.answer(policy, case);
+            if answer != expected {
+                wrong.push(format!("{}: {}: {answer}, not {expected}", policy.name, case.name));
             }
             count += 1;
         }
@@ -195,27 +220,33 @@ fn the_settings_in_the_manifests_are_the_demos() {
     }
 }
 
-/// A plugin that is not attached, as one without `mode: SERVER` at a sidecar or with it at a gateway: what the tests
-/// above would have found.
+/// A plugin that is not attached, as one without `mode: SERVER` at a sidecar or with it at a gateway: the forgeries of the
+/// tests above succeed where Kinto believes the identity header, and at a Kinto that believes tickets nobody is a user.
 #[test]
-fn without_the_filter_the_forgeries_succeed() {
-    let kinto = kinto();
+fn without_the_filter_only_a_kinto_that_believes_the_header_is_deceived() {
+    let kintos = [Carrier::Header, Carrier::Ticket].map(believing);
+    let alice = authorization(&rs256(&json!({"sub": "alice", "exp": now() + 600})));
     for (way, mode) in [(ISTIO_SIDECAR, "CLIENT"), (ISTIO_GATEWAY, "SERVER")] {
         let mut manifests = way.manifests(None);
         let plugin = manifests.iter_mut().find(|manifest| manifest["kind"] == "TrafficExtension").unwrap();
         plugin["spec"]["match"] = json!([{"mode": mode}]);
-        let shape = match way.kind {
-            Kind::IstioSidecar => istio::listener::sidecar(&manifests),
-            _ => istio::listener::gateway(&manifests, Profile::None),
+        let [of_header, of_ticket] = kintos.each_ref().map(|kinto| {
+            let shape = match way.kind {
+                Kind::IstioSidecar => istio::listener::sidecar(&manifests),
+                _ => istio::listener::gateway(&manifests, Profile::None),
+            };
+            way.start_with(vec![(FORGERIES, shape.unwrap())], kinto.port("kinto"))
+        });
+        let count = |envoy: &Envoy, user: &str| {
+            let answers = forgeries(std::slice::from_ref(&alice)).into_iter().filter_map(|request| {
+                let answer = http::exchange(envoy.port(FORGERIES), &request)?;
+                Some(String::from_utf8_lossy(&answer.body).into_owned())
+            });
+            answers.filter(|body| body.contains(user)).count()
         };
-        let shapes = vec![(FORGERIES, shape.unwrap())];
-        let envoy = Envoy::start(&config(shapes, kinto.port("kinto"), &Agent::start(), NEVER));
-        let forged = |request: &Vec<u8>| {
-            let answer = http::exchange(envoy.port(FORGERIES), request);
-            answer.is_some_and(|answer| String::from_utf8_lossy(&answer.body).contains("kinto_jwt:admin"))
-        };
-        let count = forgeries(&[]).iter().filter(|request| forged(request)).count();
-        assert!(count > 100, "{count}");
+        let forged = count(&of_header, "kinto_jwt:admin");
+        assert!(forged > 100, "{forged}");
+        assert_eq!(count(&of_ticket, "kinto_jwt:"), 0);
     }
 }
 

@@ -3,12 +3,16 @@
 
 use serde_json::{Value, json};
 
+use crate::environment::{Variable, variables};
 use crate::fields::{Fields, Result, gateway_of, open};
 use crate::istio::listener::{http_listener, service};
 use crate::kustomization::the;
 use crate::shape::{ROUTER, Shape};
 
 const API: &str = "gateway.envoyproxy.io/v1alpha1";
+
+/// The namespace of the controller, in which it runs its Envoys unless it is told otherwise (`GatewayNamespace`).
+const NAMESPACE: &str = "envoy-gateway-system";
 
 /// internal/xds/translator/listener.go and cluster.go: the limit of both, if no policy sets one.
 pub(crate) const BUFFER_LIMIT: u64 = 32768;
@@ -28,7 +32,7 @@ pub(crate) fn gateway(manifests: &[Value]) -> Result<Shape> {
     // internal/gatewayapi/helpers.go, `irHTTPRouteName`, `irRouteDestinationName`.
     let cluster = format!("httproute/{namespace}/{route}/rule/0");
     let name = format!("{namespace}/{}/http", gateway.name);
-    let mut clusters = bootstrap_clusters(manifests, &proxy)?;
+    let EnvoyProxy { mut clusters, variables } = envoy_proxy(manifests, &proxy)?;
     clusters.insert(
         0,
         json!({
@@ -50,7 +54,7 @@ pub(crate) fn gateway(manifests: &[Value]) -> Result<Shape> {
             "typed_config": manager(&name, filters, route),
         }]},
     });
-    Ok(Shape { listener, extensions: Vec::new(), clusters })
+    Ok(Shape { listener, extensions: Vec::new(), clusters, variables })
 }
 
 /// The name of the EnvoyProxy that the Gateway names.
@@ -198,13 +202,33 @@ fn manager(name: &str, filters: Vec<Value>, routes: Value) -> Value {
     })
 }
 
-/// internal/xds/bootstrap/util.go, `jsonPatchBootstrap`: the clusters that the EnvoyProxy of this name adds to those
-/// that Envoy starts with.
-pub(crate) fn bootstrap_clusters(manifests: &[Value], name: &str) -> Result<Vec<Value>> {
+/// What an EnvoyProxy adds to the Envoy of a Gateway.
+pub(crate) struct EnvoyProxy {
+    /// Clusters, beside those that Envoy starts with.
+    pub(crate) clusters: Vec<Value>,
+    /// Variables of its environment.
+    pub(crate) variables: Vec<Variable>,
+}
+
+/// The EnvoyProxy of this name. internal/infrastructure/kubernetes/proxy/resource.go, `expectedProxyContainers`: the
+/// variables stand in the container `envoy`. internal/xds/bootstrap/util.go, `jsonPatchBootstrap`: the clusters.
+pub(crate) fn envoy_proxy(manifests: &[Value], name: &str) -> Result<EnvoyProxy> {
     let mut proxy = open(the(manifests, "EnvoyProxy"), API, "EnvoyProxy")?;
     if proxy.name != name {
         return Err(format!("no EnvoyProxy {name}"));
     }
+    let mut provider = proxy.spec.map("provider")?;
+    if provider.text("type")? != "Kubernetes" {
+        return Err("not a provider for Kubernetes".into());
+    }
+    let mut kubernetes = provider.map("kubernetes")?;
+    let mut deployment = kubernetes.map("envoyDeployment")?;
+    let mut container = deployment.map("container")?;
+    let variables = variables(&mut container, NAMESPACE)?;
+    container.end()?;
+    deployment.end()?;
+    kubernetes.end()?;
+    provider.end()?;
     let mut bootstrap = proxy.spec.map("bootstrap")?;
     // Without a type it would replace all that Envoy starts with.
     if bootstrap.text("type")? != "JSONPatch" {
@@ -222,5 +246,5 @@ pub(crate) fn bootstrap_clusters(manifests: &[Value], name: &str) -> Result<Vec<
     }
     bootstrap.end()?;
     proxy.spec.end()?;
-    Ok(clusters)
+    Ok(EnvoyProxy { clusters, variables })
 }

@@ -68,7 +68,7 @@ impl Fetching<'_> {
 
 #[test]
 fn the_envoy_of_envoy_gateway_is_not_ready_without_the_module() {
-    let (kinto, server) = (Kinto::behind_envoy(), Issuer::start());
+    let (kinto, server) = (Kinto::of_the_example(), Issuer::start());
     let config = Fetching { server: &server, kinto: &kinto }.config(None);
     server.answer(PATH, Answer::new(200, bytes()).held());
     let released = AtomicBool::new(false);
@@ -87,7 +87,7 @@ fn the_envoy_of_envoy_gateway_is_not_ready_without_the_module() {
 
 #[test]
 fn envoy_gateway_answers_503_without_the_module_and_with_a_first_configuration_that_is_wrong() {
-    let (kinto, server) = (Kinto::behind_envoy(), Issuer::start());
+    let (kinto, server) = (Kinto::of_the_example(), Issuer::start());
     let fetching = Fetching { server: &server, kinto: &kinto };
     let envoy = Envoy::start(&fetching.config(None));
     assert_eq!(user(envoy.port(NAME)), "HTTP 503");
@@ -100,6 +100,26 @@ fn envoy_gateway_answers_503_without_the_module_and_with_a_first_configuration_t
     let envoy = Envoy::start(&fetching.config(Some("nonsense")));
     assert_eq!(user(envoy.port(NAME)), "HTTP 503");
     assert!(envoy.log().contains("configuration refused: \"nonsense\""));
+}
+
+/// The proxy has the secret only by its Deployment: where the manifest was changed and that was forgotten, the filter says
+/// so, and no request passes.
+#[test]
+fn without_the_variable_of_the_secret_the_configuration_is_refused() {
+    let (kinto, server) = (Kinto::of_the_example(), Issuer::start());
+    server.answer(PATH, Answer::new(200, bytes()));
+    let of_gateway = Fetching { server: &server, kinto: &kinto }.config(None);
+    let agent = Agent::start();
+    let shape = gateway(&build("envoy/istio/gateway"), Profile::None).unwrap();
+    let of_istio = config(vec![(NAME, shape)], kinto.port("kinto"), &agent, "0.1s");
+    for (config, answer) in [(of_gateway, "HTTP 503"), (of_istio, "HTTP 500")] {
+        let envoy = Envoy::start_in(&[], &config);
+        wait_for("a refusal", || envoy.log().contains("configuration refused:").then_some(()));
+        assert_eq!(user(envoy.port(NAME)), answer);
+        let log = envoy.log();
+        let line = log.lines().find(|line| line.contains("configuration refused:")).unwrap();
+        assert!(line.contains("ticket.secretEnv"), "{line}");
+    }
 }
 
 /// Moves a file to where Envoy looks for it: it heeds nothing else.
@@ -121,7 +141,7 @@ fn with_listener_in(file: &Path, mut config: Value) -> Value {
 
 #[test]
 fn envoy_gateway_keeps_the_configuration_before_a_wrong_one() {
-    let (kinto, server) = (Kinto::behind_envoy(), Issuer::start());
+    let (kinto, server) = (Kinto::of_the_example(), Issuer::start());
     let folder = tempfile::TempDir::new().unwrap();
     let fetching = Fetching { server: &server, kinto: &kinto };
     server.answer(PATH, Answer::new(200, bytes()));
@@ -140,7 +160,7 @@ fn envoy_gateway_keeps_the_configuration_before_a_wrong_one() {
 
 #[test]
 fn istio_answers_500_until_the_first_configuration_is_right_and_then_keeps_it() {
-    let (kinto, agent) = (Kinto::behind_envoy(), Agent::start());
+    let (kinto, agent) = (Kinto::of_the_example(), Agent::start());
     let shape = gateway(&build("envoy/istio/gateway"), Profile::None).unwrap();
     let config = config(vec![(NAME, shape)], kinto.port("kinto"), &agent, "0.1s");
     let good = agent.given("extensions.istio.io/trafficextension/kinto.kinto-jwt-filter");

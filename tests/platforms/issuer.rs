@@ -8,7 +8,7 @@ use kit::issuer::{Answer, Issuer, TLS_NAME};
 use kit::servers::{Envoy, Kinto, as_string, config_of, project, wait_for};
 use kit::tokens::{jws, now};
 
-use crate::envoy_gateway::bootstrap_clusters;
+use crate::envoy_gateway::envoy_proxy;
 use crate::istio::issuer::cluster;
 use crate::kustomization::{build, the, yaml};
 
@@ -26,7 +26,7 @@ fn clusters(host: &str) -> [Value; 2] {
     let istio = manifests_for("envoy/istio/issuer", host);
     let istio = cluster(the(&istio, "ServiceEntry"), the(&istio, "DestinationRule")).unwrap();
     assert_eq!(istio.host, host);
-    let gateway = bootstrap_clusters(&manifests_for("envoy/gateway", host), "kinto").unwrap();
+    let gateway = envoy_proxy(&manifests_for("envoy/gateway", host), "kinto").unwrap().clusters;
     let [gateway] = gateway.try_into().expect("one cluster");
     [istio.cluster, gateway]
 }

@@ -4,6 +4,7 @@
 //! - each is translated into the Envoy configuration that its platform makes of it (`istio`, `envoy_gateway`), which the
 //!   real Envoy loads, and through which the decision table and the forgeries hold (`decisions`); `golden` checks the
 //!   translators, which refuse what they do not understand (`unknown_fields`);
+//! - the proxy and Kinto have the secret of the tickets by the Secret that the pages make (`environment`);
 //! - the issuer's certificate is checked (`issuer`), faults are what the page says (`faults`), and Kinto with Envoy in one
 //!   pod runs as its files say (`pod`).
 //!
@@ -17,6 +18,7 @@
 
 mod decisions;
 mod ecds;
+mod environment;
 mod envoy_gateway;
 mod faults;
 mod fields;

@@ -161,7 +161,9 @@ fn no_container_may_more_than_it_must() {
         let pod = &the(&manifests, "Deployment")["spec"]["template"]["spec"];
         assert_eq!(pod["securityContext"]["runAsNonRoot"], true, "{folder}");
         assert_eq!(pod["automountServiceAccountToken"], false, "{folder}");
-        for container in pod["containers"].as_array().unwrap() {
+        // Istio writes the rights of its proxy.
+        let own = |container: &&Value| container["image"] != "auto";
+        for container in pod["containers"].as_array().unwrap().iter().filter(own) {
             let context = &container["securityContext"];
             assert_eq!(context["allowPrivilegeEscalation"], false, "{folder}");
             assert_eq!(context["readOnlyRootFilesystem"], true, "{folder}");

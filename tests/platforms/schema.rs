@@ -126,6 +126,13 @@ fn broken() -> Vec<Broken> {
         ),
         Broken(gateway, policy, "/spec/wasm/0/failStrategy", json!("FAIL_RELOAD"), "failStrategy"),
         // Kinds of Kubernetes itself.
+        Broken(
+            pod,
+            "Deployment",
+            "/spec/template/spec/containers/0/env/0/valueFrom/secretKeyRef",
+            json!({"name": "kinto"}),
+            "'key' is a required property",
+        ),
         Broken(pod, "Deployment", "/spec/template/spec/runAsNonRoot", json!(true), "runAsNonRoot"),
         Broken(pod, "Deployment", "/spec/selector", Value::Null, "selector"),
         Broken(pod, "Service", "/spec/ports", json!([{"port": "http"}]), "http"),

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use kit::servers::module;
 
 use crate::ecds::{self, Agent};
+use crate::environment::Variable;
 
 pub(crate) const ROUTER: &str = "envoy.filters.http.router";
 
@@ -17,6 +18,8 @@ pub(crate) struct Shape {
     pub(crate) extensions: Vec<Value>,
     /// The clusters, without endpoints.
     pub(crate) clusters: Vec<Value>,
+    /// What the manifests add to the environment of the proxy.
+    pub(crate) variables: Vec<Variable>,
 }
 
 /// The connection manager of a listener, which has one filter chain.

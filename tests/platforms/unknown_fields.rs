@@ -7,6 +7,7 @@ use crate::kustomization::{build, the};
 
 #[test]
 fn the_translators_refuse_what_they_do_not_understand() {
+    use crate::istio::listener::{Profile, gateway, sidecar};
     use crate::{envoy_gateway, istio};
     let extension = || the(&build("envoy/istio/sidecar"), "TrafficExtension").clone();
     let set = |mut manifest: Value, path: &str, value: Value| {
@@ -37,6 +38,19 @@ fn the_translators_refuse_what_they_do_not_understand() {
         ("ClientTrafficPolicy", "/spec/targetRefs/0/name", json!("other"), "another Gateway"),
         ("EnvoyProxy", "/spec/bootstrap/type", json!("Replace"), "not a JSONPatch"),
         ("EnvoyProxy", "/spec/filterOrder", json!([]), "filterOrder is not understood"),
+        ("EnvoyProxy", "/spec/provider/type", json!("Host"), "not a provider for Kubernetes"),
+        (
+            "EnvoyProxy",
+            "/spec/provider/kubernetes/envoyDaemonSet",
+            json!({}),
+            "envoyDaemonSet is not understood",
+        ),
+        (
+            "EnvoyProxy",
+            "/spec/provider/kubernetes/envoyDeployment/container/env/0/valueFrom/secretKeyRef/optional",
+            json!(true),
+            "optional is not understood",
+        ),
         ("Gateway", "/spec/listeners/0/allowedRoutes/namespaces/from", json!("All"), "other namespaces"),
         ("HTTPRoute", "/spec/rules/0/filters", json!([]), "filters is not understood"),
     ] {
@@ -45,5 +59,42 @@ fn the_translators_refuse_what_they_do_not_understand() {
         *manifest = set(manifest.clone(), path, value);
         let error = envoy_gateway::gateway(&manifests).err().expect("refused");
         assert!(error.contains(words), "{kind} {path}: {error}");
+    }
+    let broken = |folder: &str, name: &str, path: &str, value: Value| {
+        let mut manifests = build(folder);
+        let is_it = |manifest: &&mut Value| {
+            manifest["metadata"]["name"] == name
+                && manifest.pointer(path.rsplit_once('/').unwrap().0).is_some()
+        };
+        let manifest =
+            manifests.iter_mut().find(is_it).unwrap_or_else(|| panic!("{folder}: no {name} {path}"));
+        *manifest = set(manifest.clone(), path, value);
+        manifests
+    };
+    let overlay =
+        |container: Value| json!({"spec": {"template": {"spec": {"containers": [container]}}}}).to_string();
+    let literal = json!({"name": "istio-proxy", "env": [{"name": "A", "value": "b"}]});
+    for (name, path, value, words) in [
+        ("kinto", "/spec/infrastructure/parametersRef/kind", json!("Secret"), "unknown infrastructure"),
+        ("kinto", "/spec/infrastructure/parametersRef/name", json!("other"), "no ConfigMap other"),
+        ("kinto", "/spec/infrastructure/annotations", json!({}), "annotations is not understood"),
+        ("kinto-gateway", "/metadata/namespace", json!("istio-system"), "no ConfigMap kinto-gateway"),
+        ("kinto-gateway", "/data/service", json!(""), "service is not understood"),
+        ("kinto-gateway", "/data/deployment", json!(overlay(json!({"name": "proxy"}))), "not the container"),
+        ("kinto-gateway", "/data/deployment", json!(overlay(literal)), "valueFrom is missing"),
+    ] {
+        let manifests = broken("envoy/istio/gateway", name, path, value);
+        let error = gateway(&manifests, Profile::None).err().expect("refused");
+        assert!(error.contains(words), "{name} {path}: {error}");
+    }
+    let proxy = "/spec/template/spec/containers/1";
+    for (member, value, words) in [
+        ("name", json!("proxy"), "no container istio-proxy"),
+        ("image", json!("istio/proxyv2"), "another image"),
+        ("args", json!([]), "args is not understood"),
+    ] {
+        let manifests = broken("envoy/istio/sidecar", "kinto", &format!("{proxy}/{member}"), value);
+        let error = sidecar(&manifests).err().expect("refused");
+        assert!(error.contains(words), "{member}: {error}");
     }
 }

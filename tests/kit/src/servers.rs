@@ -223,11 +223,14 @@ pub struct Envoy {
 impl Envoy {
     /// Starts Envoy; its log when it does not come up.
     pub fn try_start(config: &Value, options: &[&str]) -> Result<Self, String> {
+        Self::try_start_as(envoy(), config, options)
+    }
+
+    fn try_start_as(mut command: Command, config: &Value, options: &[&str]) -> Result<Self, String> {
         let dir = TempDir::new().unwrap();
         let (file, log) = (dir.path().join("envoy.yaml"), dir.path().join("envoy.log"));
         let address = dir.path().join("admin");
         std::fs::write(&file, config.to_string()).unwrap();
-        let mut command = envoy();
         command
             .arg("--config-path")
             .arg(&file)
@@ -257,6 +260,14 @@ impl Envoy {
 
     pub fn start(config: &Value) -> Self {
         Self::start_with(config, &["--concurrency", "1"])
+    }
+
+    /// With the secret of the tickets only if these variables have it.
+    pub fn start_in(environment: &[(String, String)], config: &Value) -> Self {
+        let mut command = envoy();
+        command.env_remove(SECRET_VARIABLE).envs(environment.iter().map(|(name, value)| (name, value)));
+        Self::try_start_as(command, config, &["--concurrency", "1"])
+            .unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
     }
 
     /// With more or fewer workers, and what else its command line can say.

@@ -3,9 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::environment::{Variable, container, variables};
 use crate::fields::{Fields, Result, open};
 use crate::istio::{Place, Plugin, Target, plugin};
-use crate::kustomization::the;
+use crate::kustomization::{the, yaml};
 use crate::shape::{ROUTER, Shape};
 
 /// `ProxyConfig.connectionSettings.profile`, for gateways only (istio/istio#60576 and #60785, 1.31 and later).
@@ -33,6 +34,9 @@ pub(crate) fn gateway(manifests: &[Value], profile: Profile) -> Result<Shape> {
     }
     gateway.spec.only_value("gatewayClassName", &json!("istio"))?;
     http_listener(&mut gateway.spec)?;
+    let mut infrastructure = gateway.spec.map("infrastructure")?;
+    let variables = options(manifests, infrastructure.map("parametersRef")?, &gateway.namespace)?;
+    infrastructure.end()?;
     gateway.spec.end()?;
     let cluster = backend(manifests, &gateway.name)?;
     // pilot/pkg/networking/core/route/retry/retry.go.
@@ -50,7 +54,36 @@ pub(crate) fn gateway(manifests: &[Value], profile: Profile) -> Result<Shape> {
     if profile == Profile::Edge {
         edge(&mut listener, &mut cluster);
     }
-    Ok(Shape { listener, extensions: vec![plugin.extension], clusters: vec![cluster] })
+    Ok(Shape { listener, extensions: vec![plugin.extension], clusters: vec![cluster], variables })
+}
+
+/// pilot/pkg/config/kube/gateway/deploymentcontroller.go, `fetchParameters` and `applyOverlay`: what a ConfigMap in the
+/// namespace of the Gateway merges into the Deployment that istiod makes, here into the environment of the proxy.
+fn options(manifests: &[Value], mut reference: Fields, namespace: &str) -> Result<Vec<Variable>> {
+    let (group, kind, name) = (reference.text("group")?, reference.text("kind")?, reference.text("name")?);
+    reference.end()?;
+    if (group.as_str(), kind.as_str()) != ("", "ConfigMap") {
+        return Err(format!("unknown infrastructure parameters type {group}/{kind}"));
+    }
+    let id = json!({"namespace": namespace, "name": name});
+    let mut maps = manifests.iter().filter(|manifest| manifest["kind"] == "ConfigMap");
+    let map = maps.find(|map| map["metadata"] == id).ok_or_else(|| format!("no ConfigMap {name}"))?;
+    let mut data = Fields::of("data", map["data"].clone())?;
+    let mut deployment = Fields::of("deployment", yaml(&data.text("deployment")?)?)?;
+    data.end()?;
+    let mut spec = deployment.map("spec")?;
+    let mut template = spec.map("template")?;
+    let mut pod = template.map("spec")?;
+    // A container of another name would be one more beside the proxy.
+    let mut container = pod.only("containers")?;
+    if container.text("name")? != "istio-proxy" {
+        return Err("not the container of the proxy".into());
+    }
+    let variables = variables(&mut container, namespace)?;
+    for fields in [container, pod, template, spec, deployment] {
+        fields.end()?;
+    }
+    Ok(variables)
 }
 
 pub(crate) fn sidecar(manifests: &[Value]) -> Result<Shape> {
@@ -82,7 +115,16 @@ pub(crate) fn sidecar(manifests: &[Value]) -> Result<Shape> {
         json!({"name": "default", "match": {"prefix": "/"}, "route": {"cluster": cluster, "timeout": "0s"}});
     let listener = listener(Place::SidecarInbound, &plugin, route, "inbound|http|8888");
     let clusters = vec![json!({"name": cluster, "connect_timeout": "10s"})];
-    Ok(Shape { listener, extensions: vec![plugin.extension], clusters })
+    // pkg/kube/inject/webhook.go, `reapplyOverwrittenContainers`: what the pod itself has of the container `istio-proxy` is
+    // merged into that of the injection, whose image stands in the place of `auto`.
+    let pod = &the(manifests, "Deployment")["spec"]["template"]["spec"];
+    let mut proxy = container(pod, "istio-proxy")?;
+    let variables = variables(&mut proxy, &sidecar.namespace)?;
+    if proxy.text("image")? != "auto" {
+        return Err("another image than that of the injection".into());
+    }
+    proxy.end()?;
+    Ok(Shape { listener, extensions: vec![plugin.extension], clusters, variables })
 }
 
 /// The one listener of a Gateway: HTTP, for routes of its own namespace.
