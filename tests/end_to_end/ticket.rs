@@ -2,15 +2,20 @@
 
 mod cookies;
 
+use std::process::{Command, Stdio};
+
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::promise::undecided::over_h2;
-use kit::carrier::{self, Carrier, tickets};
+use kit::carrier::{self, Carrier, SECRET_VARIABLE, tickets};
 use kit::forgeries::{json_type, without_safeguards};
 use kit::http::{self, Headers, authorization, header};
 use kit::issuer::{Answer, Issuer};
 use kit::pages::blocks;
-use kit::servers::{Envoy, Kinto, as_struct, config_of, wait_for};
+use kit::servers::{
+    Envoy, Kinto, Process, as_struct, config_of, free_port, made, project, wait_for, wait_for_port,
+};
 use kit::table::settings_with;
 use kit::tokens::{now, rs256};
 
@@ -233,48 +238,56 @@ fn kintos_set_cookie_does_not_reach_the_client() {
     assert_eq!(set_cookies(&http::get(envoy.port("kinto"), "/v1/none", &[])), [""; 0]);
 }
 
+/// `kinto start` with the file of docs/ticket.md that has both secrets, and with this variable.
+fn with_both_secrets([old, new]: [&str; 2], variable: Option<&str>) -> (TempDir, Process, u16) {
+    let files = TempDir::new().unwrap();
+    let ini = std::fs::read_to_string(project("envoy/kinto.ini")).unwrap();
+    assert!(ini.contains("kinto_jwt.secret = null"));
+    let ini = ini.replace("kinto_jwt.secret = null", &format!("kinto_jwt.secret = {old}"));
+    std::fs::write(files.path().join("kinto.ini"), ini).unwrap();
+    let page = blocks("docs/ticket.md", "ini");
+    let [_, change, _] = page.as_slice() else { panic!("{} blocks", page.len()) };
+    assert_eq!(change.matches("= ...").count(), 1);
+    let file = files.path().join("change.ini");
+    std::fs::write(&file, change.replace("= ...", &format!("= {new}"))).unwrap();
+    let port = free_port();
+    let mut command = Command::new(made(".venv/bin/kinto"));
+    command.args(["start", "--port", &port.to_string(), "--ini"]).arg(&file).env_remove(SECRET_VARIABLE);
+    command.envs(variable.map(|secret| (SECRET_VARIABLE, secret))).stderr(Stdio::null());
+    let process = Process::spawn(&mut command);
+    wait_for_port(port);
+    (files, process, port)
+}
+
 /// A new secret, without a request that fails: docs/ticket.md has the steps.
 #[test]
 fn the_secret_is_changed_without_an_outage() {
     let [old, new] = [carrier::SECRET, "00112233445566778899aabbccddeeff"];
-    // The lines of the page, with the new secret.
-    let page = blocks("docs/ticket.md", "ini");
-    let [_, lines, _] = page.as_slice() else { panic!("{} blocks", page.len()) };
-    let lines: Vec<(&str, &str)> = lines.lines().map(|line| line.split_once(" = ").unwrap()).collect();
-    let during = || {
-        let mut application = Carrier::Ticket.application();
-        for (name, value) in &lines {
-            application["settings"][*name] = json!(if *value == "..." { new } else { value });
-        }
-        application
-    };
     let of_secret = |secret: &str| {
         let mut application = Carrier::Ticket.application();
         application["settings"]["multiauth.policy.kinto_jwt.secret"] = json!(secret);
         application
     };
-    let kinto = Kinto::start(
-        &json!({
-            "before": of_secret(old),
-            "during": during(),
-            "after": of_secret(new),
-        }),
-        None,
-    );
+    let kinto = Kinto::start(&json!({"before": of_secret(old), "after": of_secret(new)}), None);
+    let (_files, _process, during) = with_both_secrets([old, new], None);
+    // The variable would be the secret of both.
+    let (_other_files, _other_process, with_variable) = with_both_secrets([old, new], Some(old));
+    let [before, after] = ["before", "after"].map(|name| kinto.port(name));
     let of = |secret: &str| as_struct(&settings_with(json!({"ticket": {"secret": secret}})));
-    let user = |application: &str, secret: &str| {
-        let envoy = Envoy::start(&config_of(kinto.port(application), &[("kinto", of(secret))]));
+    let user = |kinto: u16, secret: &str| {
+        let envoy = Envoy::start(&config_of(kinto, &[("kinto", of(secret))]));
         let read = http::get(envoy.port("kinto"), "/v1/", &[alice()]).json();
         (http::user(&read), read["user"]["principals"].clone())
     };
-    let (alice, principals) = user("before", old);
+    let (alice, principals) = user(before, old);
     assert_eq!(alice, "kinto_jwt:alice");
-    assert_eq!(user("before", new).0, "anonymous");
+    assert_eq!(user(before, new).0, "anonymous");
     for secret in [old, new] {
-        assert_eq!(user("during", secret), (alice.clone(), principals.clone()));
+        assert_eq!(user(during, secret), (alice.clone(), principals.clone()));
     }
-    assert_eq!(user("after", new), (alice, principals));
-    assert_eq!(user("after", old).0, "anonymous");
+    assert_eq!(user(with_variable, new).0, "anonymous");
+    assert_eq!(user(after, new), (alice, principals));
+    assert_eq!(user(after, old).0, "anonymous");
 }
 
 /// From the header to the ticket: a Kinto that believes both.
