@@ -25,7 +25,7 @@ pub(crate) struct Token {
     #[arg(long, value_parser = algorithms())]
     algorithm: Option<Algorithm>,
     /// The name of the key, in the header of the token
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     kid: Option<String>,
     /// The user id, unless the setting userIdTokenKey names another claim
     #[arg(long)]

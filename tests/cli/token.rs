@@ -141,9 +141,9 @@ fn the_claims_and_the_header_are_what_was_asked_for() {
     let now = NOW.to_string();
     let token = |more: &[&str]| parts(&minted("p256", &[&["--now", &now], more].concat()));
     assert_eq!(
-        token(&["--sub", "alice", "--iss", "https://issuer.example", "--aud", "kinto", "--kid", "k"]),
+        token(&["--sub", "alice", "--iss", "https://issuer.example", "--aud", "kinto", "--kid", "-k"]),
         (
-            json!({"typ": "JWT", "alg": "ES256", "kid": "k"}),
+            json!({"typ": "JWT", "alg": "ES256", "kid": "-k"}),
             json!({"sub": "alice", "iss": "https://issuer.example", "aud": "kinto", "iat": NOW, "exp": NOW + 3600})
         )
     );
