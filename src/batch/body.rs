@@ -127,11 +127,12 @@ pub fn growth(gate: &Gate, content_length: usize, outer: &BatchRequest) -> usize
     };
     let users = [config.on_failure.unauthorized.as_ref(), outer.outcome.user_id()];
     let users = users.into_iter().flatten().map(UserId::as_str).chain([NOBODY]);
-    let user = |user: &str| match &config.ticket {
-        None => size(config.identity_header.name(), user),
-        Some(ticket) => {
+    let user = |user: &str| {
+        let header = config.writes_identity_header().then(|| size(config.identity_header.name(), user));
+        let ticket = config.ticket.as_ref().map_or(0, |ticket| {
             size("Cookie", "").saturating_add(ticket.cookie_bytes(user.len().max(USUAL_TEXT_BYTES)))
-        }
+        });
+        header.unwrap_or_default().saturating_add(ticket)
     };
     let mut member = users.map(user).max().unwrap_or_default();
     for (number, header) in config.claim_headers.iter().enumerate() {
@@ -354,8 +355,9 @@ impl<'g> Rewriter<'g> {
         let config = self.gate.config();
         let outer = &self.outer.outcome;
         let mut push = |name: &str, value: &str| rest.0.push((name.to_owned(), value.to_owned()));
-        match outcome.user_id() {
-            _ if config.ticket.is_some() => {}
+        // With a ticket, a header that the operator has named: a Kinto that is on its way to tickets believes both.
+        match outcome.user_id().filter(|user_id| user_id.to_header_value(config.charset).is_some()) {
+            _ if !config.writes_identity_header() => {}
             Some(user_id) => push(config.identity_header.name(), user_id.as_str()),
             None if from_defaults || outer.user_id().is_some() => push(config.identity_header.name(), NOBODY),
             None => {}

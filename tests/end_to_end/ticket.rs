@@ -300,7 +300,12 @@ fn a_kinto_may_believe_both_while_envoys_change() {
         application["settings"][name.replace("kinto_jwt", "KINTO_JWT")] = value.clone();
     }
     application["settings"]["multiauth.policies"] = json!("kinto_jwt KINTO_JWT");
-    let kinto = Kinto::start(&json!({"kinto": application}), None);
+    application
+}
+
+#[test]
+fn a_kinto_may_believe_both_while_envoys_change() {
+    let kinto = Kinto::start(&json!({"kinto": kinto_of_both()}), None);
     let of = |carrier: Carrier| as_struct(&carrier.settings(settings_with(json!({}))));
     let plugins = [("header", of(Carrier::Header)), ("ticket", of(Carrier::Ticket))];
     let envoy = Envoy::start(&config_of(kinto.port("kinto"), &plugins));
@@ -323,6 +328,41 @@ fn refused_tickets_and_a_clock_that_is_ahead_are_seen() {
     let plugins = [
         ("other", as_struct(&other)),
         ("same", as_struct(&Carrier::Ticket.settings(settings_with(json!({"unauthorizedUserId": null}))))),
+/// The same where the operator has named the header: Kinto gives a sub-request the header of the batch.
+#[test]
+fn a_kinto_that_believes_both_believes_each_sub_request() {
+    let mut application = kinto_of_both();
+    application["settings"]["multiauth.policy.kinto_jwt.environ_key"] = json!("HTTP_X_KINTO_USER");
+    let kinto = Kinto::start(&json!({"kinto": application}), None);
+    let nobody = json!({"userIdHeader": "X-Kinto-User", "unauthorizedUserId": null});
+    let of = |more: Value| as_struct(&Carrier::Ticket.settings(settings_with(more)));
+    let plugins = [("public", of(json!({"userIdHeader": "X-Kinto-User"}))), ("nobody", of(nobody))];
+    let envoy = Envoy::start(&config_of(kinto.port("kinto"), &plugins));
+    let own = |token: &str| json!({"path": "/", "headers": {"Authorization": format!("JWT {token}")}});
+    let requests = vec![json!({"path": "/"}), own(&token("bob")), own(&token("日本")), own("a.b.c")];
+    for (listener, nobody) in [("public", "kinto_jwt:public"), ("nobody", "anonymous")] {
+        for (who, outer) in [(vec![alice()], "kinto_jwt:alice"), (vec![], nobody)] {
+            let headers: Headers = who.into_iter().chain([json_type()]).collect();
+            for defaults in [json!({}), own(&token("carol"))] {
+                let inherited = if defaults == json!({}) { outer } else { "kinto_jwt:carol" };
+                let batch = json!({"defaults": defaults, "requests": requests}).to_string();
+                let answer = http::post(envoy.port(listener), "/v1/batch", &headers, batch.as_bytes()).json();
+                let users: Vec<String> = answer["responses"]
+                    .as_array()
+                    .unwrap_or_else(|| panic!("{answer}"))
+                    .iter()
+                    .map(|sub| http::user(&sub["body"]))
+                    .collect();
+                assert_eq!(
+                    users,
+                    [inherited, "kinto_jwt:bob", "kinto_jwt:日本", nobody],
+                    "{listener}: {batch}"
+                );
+            }
+        }
+    }
+}
+
     ];
     let envoy = Envoy::start(&config_of(kinto.port("kinto"), &plugins));
     let status = |listener: &str, who: &[(String, Vec<u8>)]| {
