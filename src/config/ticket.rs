@@ -45,7 +45,8 @@ fn read(
     let read = Ticket {
         secret: secret(ticket, variable)?.into_bytes().into(),
         cookie_name,
-        timeout: ticket.integer("timeoutSeconds", TIMEOUT, 1..=3_600, "seconds")?,
+        // Of a shorter time, too little is left behind the whole second in which a ticket was signed.
+        timeout: ticket.integer("timeoutSeconds", TIMEOUT, 10..=3_600, "seconds")?,
         header_too,
     };
     ticket.refuse_rest("ticket", "secret or secretEnv, cookieName and timeoutSeconds")?;

@@ -46,7 +46,8 @@ impl Ticket {
     /// The value of a `Cookie` field: the cookies in these values without every ticket, and at their end a ticket for
     /// the user, signed at the time `now` (in seconds since 1970). Empty if there is nothing to say.
     ///
-    /// A ticket is used again for a tenth of its time, so that each has nine tenths of it left.
+    /// A ticket is used again for a tenth of its time, so that each has nine tenths of it left: its time is cut off to
+    /// a whole second, and Kinto compares it with a time that is not.
     pub(crate) fn cookies<'v>(
         &self,
         values: impl IntoIterator<Item = &'v [u8]>,
@@ -130,11 +131,11 @@ mod tests {
         let (ticket, alice) = (ticket(), user_id("alice"));
         let at = |now| ticket.cookies([], Some(&alice), now);
         let first = at(1000);
-        assert_eq!(at(1003), first);
-        let second = at(1004);
-        assert_ne!(second, first);
+        assert_eq!(at(1002), first);
+        // At the end of the second 1003, four seconds would have passed.
+        assert_ne!(at(1003), first);
         // The clock was set back: a ticket of the future would be valid for longer.
-        assert_eq!(at(1003), ticket.cookies([], Some(&user_id("alice")), 1003));
+        assert_eq!(at(999), ticket.cookies([], Some(&user_id("alice")), 999));
     }
 
     #[test]

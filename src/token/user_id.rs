@@ -82,12 +82,12 @@ impl UserId {
         check(self.as_str(), charset).ok().map(|()| to_latin_1(self.as_str()))
     }
 
-    /// The ticket that was signed last, if that was at the time `now` or at most `max_age` seconds before it; else a
-    /// new one, which `sign` makes.
+    /// The ticket that was signed last, if that was less than `max_age` seconds before the time `now`; else a new one,
+    /// which `sign` makes.
     pub(crate) fn ticket(&self, now: u64, max_age: u64, sign: impl FnOnce() -> Rc<str>) -> Rc<str> {
         let mut ticket = self.0.ticket.borrow_mut();
         match &*ticket {
-            Some((signed, value)) if now.checked_sub(*signed).is_some_and(|age| age <= max_age) => {
+            Some((signed, value)) if now.checked_sub(*signed).is_some_and(|age| age < max_age) => {
                 Rc::clone(value)
             }
             _ => Rc::clone(&ticket.insert((now, sign())).1),

@@ -398,8 +398,8 @@ pub fn of_own_settings() -> Vec<(Value, &'static [&'static str])> {
         (ticket(json!({"cookieName": "k jwt"})), &["ticket.cookieName is not the name of a cookie"]),
         (ticket(json!({"cookieName": ""})), &["ticket.cookieName is not text, or is empty"]),
         (
-            ticket(json!({"timeoutSeconds": 0})),
-            &["ticket.timeoutSeconds is not a whole number of seconds from 1"],
+            ticket(json!({"timeoutSeconds": 9})),
+            &["ticket.timeoutSeconds is not a whole number of seconds from 10"],
         ),
         (ticket(json!({"timeout": 30})), &["ticket.timeout is not a setting"]),
         (
