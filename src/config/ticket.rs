@@ -5,10 +5,13 @@ use serde::de::IgnoredAny;
 use crate::config::policy::in_environment;
 use crate::config::settings::{ConfigError, Settings, error};
 use crate::gate::ticket::Ticket;
-use crate::request::identity_header::is_field_name;
 
 /// The default of `ticket.cookieName`.
 const COOKIE_NAME: &str = "kjwt";
+
+/// Names that WebOb does not take for those of cookies (`_c_keys` in `webob/cookies.py`).
+const ATTRIBUTES: [&str; 8] =
+    ["path", "comment", "domain", "max-age", "expires", "secure", "httponly", "samesite"];
 
 /// The default of `ticket.timeoutSeconds`.
 const TIMEOUT: u64 = 30;
@@ -39,7 +42,9 @@ fn read(
     header_too: bool,
 ) -> Result<Ticket, ConfigError> {
     let cookie_name = ticket.text("cookieName", COOKIE_NAME)?;
-    if !is_field_name(&cookie_name) {
+    let is_attribute = ATTRIBUTES.iter().any(|attribute| cookie_name.eq_ignore_ascii_case(attribute));
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if !cookie_name.bytes().all(is_plain) || is_attribute || is_json(&cookie_name) {
         return Err(error("cookieName", "is not the name of a cookie", "write for example kjwt"));
     }
     let read = Ticket {
@@ -63,13 +68,9 @@ fn secret(ticket: &mut Settings, variable: &dyn Fn(&str) -> Option<String>) -> R
             ("secret", secret.and_then(|secret| secret.as_str().map(str::to_owned)).unwrap_or_default())
         }
     };
-    // An ini file reads % and white space otherwise, and Kinto reads a text that is JSON, such as a number, as its value
-    // (`native_value` in `kinto/core/utils.py`): then the two secrets would differ.
+    // An ini file reads % and white space otherwise.
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=-_.~".contains(&byte);
-    if secret.len() < MIN_SECRET_BYTES
-        || !secret.bytes().all(is_plain)
-        || serde_json::from_str::<IgnoredAny>(&secret).is_ok()
-    {
+    if secret.len() < MIN_SECRET_BYTES || !secret.bytes().all(is_plain) || is_json(&secret) {
         return Err(error(
             setting,
             "is not a text of at least 32 letters, digits and +/=-_.~ that is no number",
@@ -77,4 +78,10 @@ fn secret(ticket: &mut Settings, variable: &dyn Fn(&str) -> Option<String>) -> R
         ));
     }
     Ok(secret)
+}
+
+/// Whether Kinto reads a text as another value, such as a number: then Kinto and the filter would differ
+/// (`native_value` in `kinto/core/utils.py`).
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
 }

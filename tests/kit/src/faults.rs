@@ -396,6 +396,12 @@ pub fn of_own_settings() -> Vec<(Value, &'static [&'static str])> {
             &["ticket.secretEnv is not the name of a variable"],
         ),
         (ticket(json!({"cookieName": "k jwt"})), &["ticket.cookieName is not the name of a cookie"]),
+        // WebOb finds no cookie of these names.
+        (ticket(json!({"cookieName": "Path"})), &["ticket.cookieName is not the name of a cookie"]),
+        (ticket(json!({"cookieName": "$kjwt"})), &["ticket.cookieName is not the name of a cookie"]),
+        // Kinto would read a number, and nothing.
+        (ticket(json!({"cookieName": "1e5"})), &["ticket.cookieName is not the name of a cookie"]),
+        (ticket(json!({"cookieName": "null"})), &["ticket.cookieName is not the name of a cookie"]),
         (ticket(json!({"cookieName": ""})), &["ticket.cookieName is not text, or is empty"]),
         (
             ticket(json!({"timeoutSeconds": 9})),
