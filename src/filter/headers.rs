@@ -139,9 +139,8 @@ fn decide_headers<H: Host>(
     }
     match &decision.outcome {
         Outcome::Rejected(answer) => answered(host, answer, has_origin(headers)?),
-        outcome if gate.config().ticket.is_some() && outcome.user_id().is_some() => {
-            Ok((Flow::Continue, State::Ticketed))
-        }
+        // The ticket of an unauthorized user does not count: anybody could have it refused, by a slow body.
+        Outcome::User(..) if gate.config().ticket.is_some() => Ok((Flow::Continue, State::Ticketed)),
         _ => Ok((Flow::Continue, State::Done)),
     }
 }

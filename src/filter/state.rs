@@ -34,7 +34,7 @@ pub(super) enum State {
     BatchForwarded,
     /// It is a batch that does not fit into the host's buffer. This answer takes the place of the host's.
     Overflowed(Answer),
-    /// It has gone to Kinto with a ticket, and Kinto has not answered.
+    /// It has gone to Kinto with the ticket of a proven user, and Kinto has not answered.
     Ticketed,
     /// It has gone to Kinto as it was decided, and nothing is left to do.
     Done,
