@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use crate::stack::{Stack, docker, free_port};
-use kit::carrier::{Carrier, SECRET_VARIABLE};
-use kit::forgeries::{FORGERY, forgeries, without_safeguards};
+use kit::carrier::{Carrier, SECRET_VARIABLE, tickets};
+use kit::forgeries::{FORGERY, forgeries, json_type, without_safeguards};
 use kit::http::{self, authorization};
 use kit::servers::{as_struct, config_of, wasm};
 use kit::table::policies;
@@ -57,7 +57,11 @@ fn the_table_and_the_forgeries_hold_through_the_composed_stack() {
         for case in &policy.cases {
             let request = http::bytes(case.method, case.path.as_bytes(), &case.headers, b"");
             let user = http::exchange(ports[policy.name], &request).expect("an answer").user();
-            let expected = Carrier::Ticket.answer(policy, case);
+            let mut expected = Carrier::Ticket.answer(policy, case);
+            if expected.contains('\0') {
+                // PostgreSQL holds no U+0000: Kinto fails at it, with kinto_jwt too.
+                expected = "HTTP 500".to_owned();
+            }
             if user != expected {
                 wrong.push(format!("{}: {}: {user}, not {expected}", policy.name, case.name));
             }
@@ -67,17 +71,23 @@ fn the_table_and_the_forgeries_hold_through_the_composed_stack() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(count > 400, "{count}");
 
-    // The same bytes, to Kinto itself, are admin's: what follows has something to refuse.
+    // A good ticket in a batch, to Kinto itself, is admin's: what follows has something to refuse. Without one, nobody is.
+    let ticket = tickets(&[(&stack.secret, 600, "admin")]).remove(0);
+    let headers = json!({"Cookie": format!("kjwt={ticket}"), "userId": "admin"});
+    let stolen = json!({"requests": [{"path": "/v1/", "headers": headers}]}).to_string();
     let direct = "import sys, urllib.request as u; headers = {'Content-Type': 'application/json'}; \
                   r = u.Request('http://127.0.0.1:8888/v1/batch', sys.argv[1].encode(), headers); \
                   print(u.urlopen(r).read().decode())";
-    let answer = docker(&["exec", &stack.container("kinto"), "python", "-c", direct, FORGERY]);
-    assert!(answer.contains("kinto_jwt:admin"), "{answer}");
+    let ask = |batch: &str| docker(&["exec", &stack.container("kinto"), "python", "-c", direct, batch]);
+    assert!(ask(&stolen).contains("kinto_jwt:admin"));
+    assert!(!ask(FORGERY).contains("kinto_jwt"));
 
     let alice = rs256(&json!({"sub": "alice", "exp": now() + 600}));
     let (mut answers, mut served) = (0, 0);
     for (user, who) in [("kinto_jwt:public", vec![]), ("kinto_jwt:alice", vec![authorization(&alice)])] {
-        for request in forgeries(&who) {
+        let headers = [&who[..], &[json_type()]].concat();
+        let stolen = http::bytes("POST", b"/v1/batch", &headers, stolen.as_bytes());
+        for request in forgeries(&who).into_iter().chain([stolen]) {
             let Some(answer) = http::exchange(ports[FORGERIES], &request) else { continue };
             let body = String::from_utf8_lossy(&answer.body);
             assert!(!body.contains("kinto_jwt:admin"), "{}", request.escape_ascii());
