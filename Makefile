@@ -87,10 +87,10 @@ monitoring-test: build setup-test
 	# All at once: they share one Envoy and one Prometheus.
 	$(TEST) --test monitoring -- --test-threads 16
 
-# Load and faults: SOAK_SECONDS of load (600), SOAK_SEED repeats a run. docs/evidence.md has figures.
+# Load and faults: SOAK_SECONDS of load (600), SOAK_SEED repeats a run, SOAK="load crash" runs these parts only. docs/evidence.md has figures.
 soak: build setup-test
 	sh build/module.sh crash-test
-	$(TEST) --test soak -- --test-threads 1 --show-output
+	$(TEST) --test soak -- --test-threads 1 --show-output $(SOAK)
 
 image-test: image sbom setup-test
 	@command -v docker-registry > /dev/null && command -v skopeo > /dev/null || { echo "image-test: apt-get install --no-install-recommends docker-registry skopeo" >&2; exit 1; }
