@@ -220,7 +220,7 @@ impl<'g> Rewriter<'g> {
 
     /// Reads what sub-requests inherit from `defaults`, decides on it once for all of them, and rewrites it.
     fn inherit(&mut self, defaults: &mut SubRequest<'_>) -> Result<(), Refusal> {
-        defaults.path = defaults.path.take().map(without_redirect).transpose()?;
+        defaults.path = self.without_redirect(defaults.path.take())?;
         self.inherited.method.clone_from(&defaults.method);
         self.inherited.path.clone_from(&defaults.path);
         defaults.path = defaults.path.take().map(|path| self.without_query_tokens(path));
@@ -266,7 +266,7 @@ impl<'g> Rewriter<'g> {
         number: usize,
         mut request: SubRequest<'b>,
     ) -> Result<Option<SubRequest<'b>>, Refusal> {
-        request.path = request.path.take().map(without_redirect).transpose()?;
+        request.path = self.without_redirect(request.path.take())?;
         let had_headers = request.headers.is_some();
         let Sorted { places, mut rest, names } = self.sort(request.headers.take())?;
         let spelled_otherwise = |(key, name): (&String, &String)| {
@@ -407,6 +407,10 @@ impl<'g> Rewriter<'g> {
             }
         }
         Some((name.to_owned(), value))
+    }
+
+    fn without_redirect(&self, path: Option<String>) -> Result<Option<String>, Refusal> {
+        path.map(|path| without_redirect(path, &self.outer.prefix)).transpose()
     }
 
     /// A path without the tokens in its query.

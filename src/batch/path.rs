@@ -53,12 +53,13 @@ pub fn is_batch(method: &[u8], path: &[u8]) -> bool {
 ///
 /// Kinto follows its own redirects inside a batch, in the same process and with the same body, and takes their
 /// target from text that the client wrote (`page_not_found` in `kinto/core/views/errors.py`, `follow_subrequest`
-/// in `kinto/core/utils.py`). It redirects a path that ends in `/`, and a version such as `/v1` alone. So the `/` at
-/// the end is cut off here, and added to a version.
+/// in `kinto/core/utils.py`). It redirects a path that ends in `/`, and its own version alone, such as `/v1`. So the
+/// `/` at the end is cut off here, and added to the version. That is `prefix`, the segment before `batch` in the path
+/// of the batch: Kinto puts it before every path that does not begin with it.
 ///
 /// # Errors
 /// Kinto may read the path in another way, or it leads to the batch endpoint.
-pub(crate) fn without_redirect(path: String) -> Result<String, Refusal> {
+pub(crate) fn without_redirect(path: String, prefix: &str) -> Result<String, Refusal> {
     if path.len() > MAX_PATH_BYTES {
         return Err(Refusal::PathTooLong);
     }
@@ -76,7 +77,7 @@ pub(crate) fn without_redirect(path: String) -> Result<String, Refusal> {
     let ends_in_slash = match segments.as_slice() {
         [.., last] if is_batch_segment(last) => return Err(Refusal::Nested),
         [] => true,
-        [version] => is_version(version),
+        [_] => shorter == prefix,
         _ => false,
     };
     Ok(format!("{shorter}{}{query}", if ends_in_slash { "/" } else { "" }))
@@ -107,12 +108,6 @@ fn decode(path: &[u8]) -> Option<String> {
 /// Whether a segment is `batch`, with or without parameters (RFC 3986 section 3.3), which some servers cut off.
 fn is_batch_segment(segment: &str) -> bool {
     segment.split(';').next() == Some("batch")
-}
-
-/// Whether a segment is the version of an API, `v1`.
-fn is_version(segment: &str) -> bool {
-    let digits = segment.strip_prefix('v').unwrap_or_default();
-    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -225,9 +220,14 @@ mod tests {
             ("/b/?/v1/b/%61tch", "/b?/v1/b/%61tch"),
             ("/v1/x?y#z=é%", "/v1/x?y#z=é%"),
             ("/v1x/", "/v1x"),
+            // Kinto puts its version before these, but for /v11.
+            ("/%76%31/", "/%76%31"),
+            ("/v2", "/v2"),
+            ("/v2/", "/v2"),
+            ("/v11/?/v11/", "/v11?/v11/"),
             ("/buckets/batch/collections", "/buckets/batch/collections"),
         ] {
-            assert_eq!(without_redirect(path.to_owned()).as_deref(), Ok(written), "{path}");
+            assert_eq!(without_redirect(path.to_owned(), "/v1").as_deref(), Ok(written), "{path}");
         }
         for path in [
             "",
@@ -257,12 +257,12 @@ mod tests {
             "/v1/x y",
             "/v1/\u{0}",
         ] {
-            assert_eq!(without_redirect(path.to_owned()), Err(Refusal::Path), "{path}");
+            assert_eq!(without_redirect(path.to_owned(), "/v1"), Err(Refusal::Path), "{path}");
         }
         for path in ["/batch", "/v1/batch", "/v1/batch/", "/v1/b%61tch", "/v1/batch?x", "/v1/batch;x"] {
-            assert_eq!(without_redirect(path.to_owned()), Err(Refusal::Nested), "{path}");
+            assert_eq!(without_redirect(path.to_owned(), "/v1"), Err(Refusal::Nested), "{path}");
         }
         let long = format!("/v1/?{}", "x".repeat(MAX_PATH_BYTES));
-        assert_eq!(without_redirect(long), Err(Refusal::PathTooLong));
+        assert_eq!(without_redirect(long, "/v1"), Err(Refusal::PathTooLong));
     }
 }

@@ -17,8 +17,15 @@ pub(super) const FORM: Table = (
         (
             "a version without a slash",
             NO_TOKEN,
-            r#"{"requests":[{"path":"/v1"},{"path":"/v12?/v1batch"}]}"#,
-            Rewritten(r#"{"requests":[{"path":"/v1/"},{"path":"/v12/?/v1batch"}]}"#),
+            r#"{"requests":[{"path":"/v1"},{"path":"/v1?/v1batch"}]}"#,
+            Rewritten(r#"{"requests":[{"path":"/v1/"},{"path":"/v1/?/v1batch"}]}"#),
+        ),
+        // Kinto puts its own version before these, but for /v12, and redirects none of them without a slash.
+        (
+            "what looks like a version",
+            NO_TOKEN,
+            r#"{"requests":[{"path":"/v2/?/v1/v2/"},{"path":"/v12/?/v1batch"},{"path":"/%76%31/"}]}"#,
+            Rewritten(r#"{"requests":[{"path":"/v2?/v1/v2/"},{"path":"/v12?/v1batch"},{"path":"/%76%31"}]}"#),
         ),
         (
             "paths that Kinto answers as they are",
