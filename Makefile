@@ -7,7 +7,7 @@ PYTHON ?= python3
 # With the command kinto-jwt, which some tests run: always the same features, so that nothing is built twice.
 TEST := cargo test --locked --features cli
 
-.PHONY: build cli image sbom audit reproducible run test browser-test monitoring-test image-test bench docs kubernetes-files lint lint-workflows clean setup-run setup-test compose-secret compose-up compose-test compose-down compose-logs have-docker soak
+.PHONY: build cli image sbom audit reproducible run test browser-test monitoring-test image-test bench docs kubernetes-files lint lint-workflows clean setup-run setup-test compose-secret compose-up compose-test compose-down compose-logs have-docker soak fuzz
 
 build:
 	@sh build/module.sh
@@ -77,6 +77,19 @@ run: build setup-run
 
 test: build setup-test
 	$(TEST)
+
+# libFuzzer, FUZZ_SECONDS for each target: docs/fuzzing.md has what each of them checks. Built without optimization, as is
+# cargo-cyclonedx below: the tool itself only calls Cargo.
+FUZZ_SECONDS ?= 20
+CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ := target/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
+
+$(CARGO_FUZZ):
+	CARGO_PROFILE_DEV_DEBUG=0 cargo install --locked --debug --quiet --version =$(CARGO_FUZZ_VERSION) \
+	    --root target/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION) cargo-fuzz
+
+fuzz: setup-test $(CARGO_FUZZ)
+	@sh fuzz/run.sh $(CARGO_FUZZ) $(FUZZ_SECONDS)
 
 browser-test: build setup-test
 	@command -v chromium > /dev/null || { echo "browser-test: apt-get install --no-install-recommends chromium" >&2; exit 1; }

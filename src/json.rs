@@ -11,7 +11,10 @@ use serde_json::{Map, Number, Value};
 /// Parses `bytes` as a JSON object in which no object, at any depth, has two members of one name.
 ///
 /// The value is always a [`Value::Object`].
-pub(crate) fn parse_object(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+///
+/// # Errors
+/// The bytes are something else.
+pub fn parse_object(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     let Unique(value) = serde_json::from_slice(bytes)?;
     if value.is_object() { Ok(value) } else { Err(serde_json::Error::custom("not an object")) }
 }

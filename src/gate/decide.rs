@@ -200,7 +200,7 @@ impl Gate {
     ///
     /// # Errors
     /// The set has no key that can be used, or there is no such policy; the known keys stay.
-    pub(crate) fn take_set(
+    pub fn take_set(
         &self,
         policy: PolicyIndex,
         set: &Value,

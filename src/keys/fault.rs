@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// Why the setting that holds a key or a key set is refused. Holds no secret.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub struct Fault {
     /// What is wrong, as a predicate: `is a private key`.
     pub(crate) what: Cow<'static, str>,
     /// What the operator can do, as an order: `give its public half`.

@@ -5,6 +5,7 @@ pub mod faults;
 pub mod forgeries;
 pub mod http;
 pub mod issuer;
+pub mod oracle;
 pub mod pages;
 pub mod plugin_file;
 pub mod random;
