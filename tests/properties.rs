@@ -101,7 +101,7 @@ macro_rules! targets {
     };
 }
 
-targets! { configuration token jwks batch path places json }
+targets! { configuration token jwks batch path places json ticket }
 
 #[test]
 fn every_target_is_here_and_in_fuzz() {

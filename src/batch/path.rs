@@ -87,7 +87,7 @@ pub(crate) fn without_redirect(path: String, prefix: &str) -> Result<String, Ref
 ///
 /// Servers differ on: an escape that is cut off or encoded twice, bytes that are not UTF-8, white space and
 /// control characters (Python's `urlsplit` drops tabs and line ends, Pyramid lets a final line feed pass), `#` and `?`,
-/// `\` for `/`, dot segments, a path that does not start with `/`.
+/// `\` for `/`, dot segments, segments that are parameters alone (RFC 3986 section 3.3), a path that does not start with `/`.
 fn decode(path: &[u8]) -> Option<String> {
     let mut rest = path;
     while let [byte, after @ ..] = rest {
@@ -99,9 +99,13 @@ fn decode(path: &[u8]) -> Option<String> {
     }
     let decoded = String::from_utf8(percent_decode(path).collect()).ok()?;
     let is_delimiter = |c: char| c.is_control() || c.is_whitespace() || ['\\', '%', '?', '#'].contains(&c);
-    let is_dots = |segment: &str| segment == "." || segment == "..";
+    // A segment that is nothing, or dots, once its parameters are cut off.
+    let is_odd = |segment: &str| match segment.split_once(';') {
+        Some((bare, _)) => ["", ".", ".."].contains(&bare),
+        None => [".", ".."].contains(&segment),
+    };
     let is_clear =
-        decoded.starts_with('/') && !decoded.contains(is_delimiter) && !decoded.split('/').any(is_dots);
+        decoded.starts_with('/') && !decoded.contains(is_delimiter) && !decoded.split('/').any(is_odd);
     is_clear.then_some(decoded)
 }
 
@@ -161,6 +165,9 @@ mod tests {
             "/v1/batch/x/..",
             "/v1/batch/.",
             "/v1/batch/..",
+            "/v1/batch/;",
+            "/v1/batch/;x=y/",
+            "/v1/batch/.;x",
             // uWSGI cuts an escape off that is not whole.
             "/v1/batch%",
             "/v1/batch%6",

@@ -14,6 +14,7 @@ pub mod path;
 pub mod places;
 mod python;
 pub mod reader;
+pub mod ticket;
 pub mod token;
 
 /// A check of any bytes, which says how far they came.
@@ -24,7 +25,7 @@ pub type Check = fn(&[u8]) -> &'static str;
 pub type Target = (&'static str, Check, &'static [&'static str]);
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("configuration", configuration::check, configuration::REACHED),
     ("token", token::check, token::REACHED),
     ("jwks", jwks::check, jwks::REACHED),
@@ -32,6 +33,7 @@ pub const TARGETS: [Target; 7] = [
     ("path", path::check, path::REACHED),
     ("places", places::check, places::REACHED),
     ("json", json::check, json::REACHED),
+    ("ticket", ticket::check, ticket::REACHED),
 ];
 
 /// The time of all checks, in seconds since 1970.

@@ -9,9 +9,11 @@ use arbitrary::{Result, Unstructured};
 use kinto_jwt_filter::{BatchRequest, Gate, UnknownKeys, parse_config, rewrite_batch};
 use serde_json::{Map, Value, json};
 
+use crate::carrier;
 use crate::oracle::path::may_be_batch;
 use crate::oracle::places::{tokens, user_of};
 use crate::oracle::reader::{Fields, Found, PLACES, find, in_authorization};
+use crate::oracle::ticket;
 use crate::oracle::token::change;
 use crate::oracle::{NOW, is_itself};
 use crate::tokens::SECRET;
@@ -19,14 +21,15 @@ use crate::tokens::SECRET;
 pub const REACHED: &[&str] = &["refused", "empty", "nobody", "rejected", "user"];
 
 struct World {
-    /// By the defaults; with `reject`; with all places, a claim header and tokens that stay.
-    gates: [Gate; 3],
+    /// By the defaults; with `reject`; with all places, a claim header and tokens that stay; with tickets.
+    gates: [Gate; 4],
     tokens: [String; 3],
 }
 
 const DEFAULTS: usize = 0;
 const REJECT: usize = 1;
 const EVERYWHERE: usize = 2;
+const TICKET: usize = 3;
 
 thread_local! {
     static WORLD: OnceCell<World> = const { OnceCell::new() };
@@ -39,6 +42,7 @@ impl World {
             json!({}),
             json!({"onMissing": "reject", "onInvalid": "reject"}),
             json!({"from": places, "claimsToHeaders": {"X-Sub": "sub"}, "forwardToken": true}),
+            json!({"ticket": {"secret": carrier::SECRET}}),
         ];
         let gates = settings.map(|mut settings| {
             settings["public_key"] = json!(SECRET);
@@ -229,7 +233,12 @@ fn judge(world: &World, batch: &Batch, who: &Who, sent: &Value, got: &Value) {
             .map(|(_, value)| value.to_owned());
         outer.map(str::to_owned).into_iter().chain(own).last()
     };
-    let id = seen("USERID", outer_id);
+    let id = match seen("COOKIE", None) {
+        // The ticket of the batch's request is in its `Cookie`, which another one replaces.
+        Some(cookie) if batch.gate == TICKET => ticket::user(cookie.as_bytes()),
+        _ if batch.gate == TICKET => outer_id.map(str::to_owned),
+        _ => seen("USERID", outer_id),
+    };
     let sub = seen("X_SUB", outer_user.flatten().filter(|_| batch.gate == EVERYWHERE))
         .filter(|sub| !sub.is_empty());
     let (expected, claim) = match who {
@@ -264,7 +273,8 @@ fn judge(world: &World, batch: &Batch, who: &Who, sent: &Value, got: &Value) {
     assert_eq!(bare(got), bare(sent), "{shown}");
     let others = |request: &Value| {
         let written = ["USERID", "X_SUB", "AUTHORIZATION", "CONTENT_LENGTH", "CONTENT_TYPE"];
-        let others = headers(request).into_iter().filter(|(name, _)| !written.contains(&key(name).as_str()));
+        let is_written = |name: &str| written.contains(&name) || (name == "COOKIE" && batch.gate == TICKET);
+        let others = headers(request).into_iter().filter(|(name, _)| !is_written(&key(name)));
         let mut others: Vec<_> = others.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         others.sort();
         others
@@ -315,7 +325,7 @@ const PATHS: [&str; 17] = [
     "/v1/é",
 ];
 
-const VALUES: [&str; 12] = [
+const VALUES: [&str; 14] = [
     "JWT TOKEN",
     "JWT TOKEN",
     "jwt TOKEN",
@@ -324,6 +334,8 @@ const VALUES: [&str; 12] = [
     "Basic x",
     "Basic x, JWT TOKEN",
     "t=TOKEN; x=1",
+    "kjwt=TICKET",
+    "x=1, kjwt =TICKET; y=\"2\"",
     "x=1;t=\"TOKEN\"; t=TOKEN",
     "alice",
     "application/json",
@@ -331,7 +343,7 @@ const VALUES: [&str; 12] = [
 ];
 
 fn composed(u: &mut Unstructured<'_>, tokens: &[String; 3]) -> Result<Batch> {
-    let gate = *u.choose(&[DEFAULTS, REJECT, EVERYWHERE])?;
+    let gate = *u.choose(&[DEFAULTS, REJECT, EVERYWHERE, TICKET])?;
     let authorization = match u.int_in_range(0..=3)? {
         0 => None,
         1 => Some("JWT a.b.c".to_owned()),
@@ -392,7 +404,9 @@ fn sub_request(u: &mut Unstructured<'_>, tokens: &[String; 3]) -> Result<String>
 /// One of these texts with a token in it.
 fn filled(u: &mut Unstructured<'_>, tokens: &[String; 3], texts: &[&str]) -> Result<String> {
     let text = *u.choose(texts)?;
-    Ok(if text.contains("TOKEN") { text.replace("TOKEN", u.choose(tokens)?) } else { text.to_owned() })
+    let text =
+        if text.contains("TICKET") { text.replace("TICKET", &ticket::stolen()) } else { text.to_owned() };
+    Ok(if text.contains("TOKEN") { text.replace("TOKEN", u.choose(tokens)?) } else { text })
 }
 
 /// An object of these members, one of which may be there twice.
