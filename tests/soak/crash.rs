@@ -19,8 +19,8 @@ use crate::client::{Client, connect};
 use crate::figures::Figures;
 use crate::keys::{Keys, signed};
 use crate::mix::{MIX, Mix, Verdict};
-use crate::random::Random;
 use crate::stack::{Listener, Stop, failures, log_failures, settings};
+use kit::random::Random;
 
 /// Where the VM traps: each place so often.
 const PLACES: [&str; 3] = ["headers", "body", "answer"];
@@ -250,9 +250,9 @@ fn is_served(answer: Option<&Response>) -> bool {
 }
 
 /// Requests of every kind, until the stop. A crash is a reason for a failure, and never for another user.
-fn attack(crashing: &Crashing, thread: u64, stop: &AtomicBool, figures: &Mutex<Figures>) {
+fn attack(crashing: &Crashing, thread: usize, stop: &AtomicBool, figures: &Mutex<Figures>) {
     let mix = Mix::new(&crashing.keys);
-    let mut random = Random::of_thread(1, thread);
+    let mut random = Random::of_case(1, thread);
     let mut own = Figures::default();
     while !stop.load(Ordering::SeqCst) {
         let request = mix.request(random.weighted(&MIX), Listener::Lenient, &mut random);

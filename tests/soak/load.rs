@@ -13,12 +13,12 @@ use crate::figures::{Figures, median};
 use crate::keys::Keys;
 use crate::mix::{Kind, MIX, Mix, Request, SLOW, Verdict};
 use crate::process;
-use crate::random::Random;
 use crate::stack::{Listener, Stack, Stop, failures, mistakes};
+use kit::random::Random;
 
-const FAST: u64 = 8;
-const SLOW_CLIENTS: u64 = 4;
-const ABORTING: u64 = 2;
+const FAST: usize = 8;
+const SLOW_CLIENTS: usize = 4;
+const ABORTING: usize = 2;
 
 /// Between two requests of a fast client: from nothing to twice this.
 const PAUSE: Duration = Duration::from_millis(15);
@@ -49,8 +49,8 @@ impl Run<'_> {
         !self.stop.load(Ordering::SeqCst)
     }
 
-    fn random(&self, thread: u64) -> (Random, Figures) {
-        (Random::of_thread(self.seed, thread), Figures::default())
+    fn random(&self, thread: usize) -> (Random, Figures) {
+        (Random::of_case(self.seed, thread), Figures::default())
     }
 
     fn judge(&self, figures: &mut Figures, how: &str, request: &Request, answer: Option<&Response>) -> bool {
@@ -70,7 +70,7 @@ impl Run<'_> {
         matches!(verdict, Verdict::Right)
     }
 
-    fn fast(&self, thread: u64) {
+    fn fast(&self, thread: usize) {
         let (mut random, mut figures) = self.random(thread);
         let mut clients = Listener::ALL.map(|listener| Client::new(self.stack.port(listener)));
         while self.goes_on() {
@@ -95,7 +95,7 @@ impl Run<'_> {
         self.figures.lock().unwrap().add(figures);
     }
 
-    fn slow(&self, thread: u64) {
+    fn slow(&self, thread: usize) {
         let (mut random, mut figures) = self.random(thread);
         while self.goes_on() {
             let listener = random.pick(&Listener::ALL);
@@ -107,7 +107,7 @@ impl Run<'_> {
         self.figures.lock().unwrap().add(figures);
     }
 
-    fn aborting(&self, thread: u64) {
+    fn aborting(&self, thread: usize) {
         let (mut random, mut figures) = self.random(thread);
         while self.goes_on() {
             let listener = random.pick(&Listener::ALL);

@@ -14,5 +14,4 @@ mod limits;
 mod load;
 mod mix;
 mod process;
-mod random;
 mod stack;

@@ -5,8 +5,8 @@ use kit::http::{self, Headers, Response, authorization, header};
 use serde_json::{Value, json};
 
 use crate::keys::{Keys, USERS, name};
-use crate::random::Random;
 use crate::stack::Listener;
+use kit::random::Random;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {

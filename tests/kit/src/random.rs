@@ -4,7 +4,7 @@
 pub struct Random(u64);
 
 impl Random {
-    /// The choices of one case, which do not depend on those of another.
+    /// The choices of one case, or of one thread, which do not depend on those of another.
     pub fn of_case(seed: u64, case: usize) -> Self {
         let mut random = Self(seed ^ u64::try_from(case).unwrap().wrapping_mul(0xd1b5_4a32_d192_ed03));
         random.next();
@@ -27,8 +27,20 @@ impl Random {
         self.below(bound) == 0
     }
 
-    pub fn pick<'l, T: ?Sized>(&mut self, list: &[&'l T]) -> &'l T {
+    pub fn pick<T: Copy>(&mut self, list: &[T]) -> T {
         list[self.below(list.len())]
+    }
+
+    /// One of these, as often as its weight says.
+    pub fn weighted<T: Copy>(&mut self, list: &[(T, usize)]) -> T {
+        let mut left = self.below(list.iter().map(|(_, weight)| weight).sum());
+        for (item, weight) in list {
+            if left < *weight {
+                return *item;
+            }
+            left -= weight;
+        }
+        unreachable!("the weights add up")
     }
 
     pub fn shuffle<T>(&mut self, list: &mut [T]) {
