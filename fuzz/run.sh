@@ -14,25 +14,32 @@ RUSTC_BOOTSTRAP=1 "$cargo_fuzz" build --fuzz-dir fuzz --target-dir $made --sanit
     --codegen-units 16
 bin=$made/$(rustc -vV | sed -n 's/^host: //p')/release
 
-failed=0
-figures=''
-for target in $("$cargo_fuzz" list --fuzz-dir fuzz); do
+# One target on each processor at a time.
+targets=$("$cargo_fuzz" list --fuzz-dir fuzz)
+running=0
+for target in $targets; do
     mkdir -p "$made/corpus/$target" "$made/artifacts/$target"
-    log=$made/$target.log
     # The first folder gets what is new.
     "$bin/$target" -max_total_time="$seconds" -max_len=4096 -timeout=20 -print_final_stats=1 \
         -dict="fuzz/dictionaries/$target" -artifact_prefix="$made/artifacts/$target/" \
-        "$made/corpus/$target" "fuzz/corpus/$target" > "$log" 2>&1 && crashes=0 || crashes=1
+        "$made/corpus/$target" "fuzz/corpus/$target" > "$made/$target.log" 2>&1 || echo crashed >> "$made/$target.log" &
+    running=$((running + 1))
+    [ $((running % $(nproc))) -ne 0 ] || wait
+done
+wait
+
+failed=0
+for target in $targets; do
+    log=$made/$target.log
     number() { sed -n "s/.*$1 *\([0-9][0-9]*\).*/\1/p" "$log" | tail -n 1; }
-    figures="$figures$(printf '%-14s %9s runs, %7s exec/s, %6s edges, %6s features, %s crashes' "$target" \
+    crashes=$(grep -a -c '^crashed$' "$log" || true)
+    printf '%-14s %9s runs, %7s exec/s, %6s edges, %6s features, %s crashes\n' "$target" \
         "$(number stat::number_of_executed_units:)" "$(number stat::average_exec_per_sec:)" \
-        "$(number 'cov:')" "$(number 'ft:')" "$crashes")
-"
+        "$(number 'cov:')" "$(number 'ft:')" "$crashes"
     if [ "$crashes" != 0 ]; then
         failed=1
         echo "fuzz: $target: an input breaks the check" >&2
         grep -a -A 4 'panicked at\|ERROR: libFuzzer\|Test unit written' "$log" >&2 || tail -n 20 "$log" >&2
     fi
 done
-printf '%s' "$figures"
 exit $failed
