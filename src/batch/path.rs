@@ -87,7 +87,8 @@ pub(crate) fn without_redirect(path: String, prefix: &str) -> Result<String, Ref
 ///
 /// Servers differ on: an escape that is cut off or encoded twice, bytes that are not UTF-8, white space and
 /// control characters (Python's `urlsplit` drops tabs and line ends, Pyramid lets a final line feed pass), `#` and `?`,
-/// `\` for `/`, dot segments, segments that are parameters alone (RFC 3986 section 3.3), a path that does not start with `/`.
+/// `\` for `/`, dot segments, segments that are parameters alone or hold an encoded slash (RFC 3986
+/// section 3.3), a path that does not start with `/`.
 fn decode(path: &[u8]) -> Option<String> {
     let mut rest = path;
     while let [byte, after @ ..] = rest {
@@ -104,8 +105,13 @@ fn decode(path: &[u8]) -> Option<String> {
         Some((bare, _)) => ["", ".", ".."].contains(&bare),
         None => [".", ".."].contains(&segment),
     };
-    let is_clear =
-        decoded.starts_with('/') && !decoded.contains(is_delimiter) && !decoded.split('/').any(is_odd);
+    // Parameters with an encoded slash in them, which end somewhere else before and after decoding.
+    let slashes = path.iter().filter(|byte| **byte == b'/').count();
+    let hides_slash = decoded.contains(';') && decoded.matches('/').count() != slashes;
+    let is_clear = decoded.starts_with('/')
+        && !decoded.contains(is_delimiter)
+        && !decoded.split('/').any(is_odd)
+        && !hides_slash;
     is_clear.then_some(decoded)
 }
 
@@ -168,6 +174,8 @@ mod tests {
             "/v1/batch/;",
             "/v1/batch/;x=y/",
             "/v1/batch/.;x",
+            "/v1/batch;x%2f9",
+            "/v1/batch;x%2Fbatch",
             // uWSGI cuts an escape off that is not whole.
             "/v1/batch%",
             "/v1/batch%6",
