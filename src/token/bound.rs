@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use base16ct::HexDisplay;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
@@ -34,8 +35,6 @@ impl BoundTokens {
         let thumbprint = members.and_then(|members| members.get("x5t#S256")?.as_str());
         let digest = thumbprint.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
         let digest = digest.filter(|digest| digest.len() == 32).ok_or(Rejection::TokenBound)?;
-        let halves = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        let digits: String = halves.filter_map(|half| char::from_digit(half.into(), 16)).collect();
-        Ok(Some(digits.into()))
+        Ok(Some(format!("{:x}", HexDisplay(&digest)).into()))
     }
 }

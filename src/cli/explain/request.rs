@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use base16ct::HexDisplay;
 use sha2::{Digest, Sha256};
 
 use crate::cli::failure::Failure;
@@ -36,8 +37,7 @@ impl Fields {
         let first = first.ok_or_else(|| {
             Failure::new("--client-certificate has no certificate as PEM, or more than certificates")
         })?;
-        let digest = Sha256::digest(first.contents());
-        self.certificate = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.certificate = format!("{:x}", HexDisplay(&Sha256::digest(first.contents())));
         Ok(())
     }
 
