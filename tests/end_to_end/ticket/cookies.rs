@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use kit::carrier::Carrier;
 use kit::http;
+use kit::random::Random;
 use kit::servers::made;
 use kit::table::{Case, settings_with};
 use kit::tokens::{now, rs256};
@@ -106,13 +107,8 @@ fn webob(fields: &[String]) -> Vec<Value> {
 }
 
 /// A made-up cookie field.
-fn made_up(seed: &mut u64) -> String {
-    let mut below = |limit: usize| {
-        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(*seed >> 33).unwrap() % limit
-    };
-    let count = 1 + below(12);
-    (0..count).map(|_| PARTS[below(PARTS.len())]).collect()
+fn made_up(random: &mut Random) -> String {
+    (0..=random.below(12)).map(|_| random.pick(&PARTS)).collect()
 }
 
 #[test]
@@ -122,10 +118,10 @@ fn webob_finds_the_ticket_of_the_filter_and_no_other() {
     let gate = Gate::new(parse_config(settings.to_string().as_bytes(), None).unwrap());
     let token = rs256(&json!({"sub": "alice", "exp": now() + 600}));
     let headers = [vec![http::authorization(&token)], Vec::new()];
-    let mut seed = 1;
+    let mut random = Random::of_case(1, 0);
     let spelled = SPELLINGS.iter().map(|spelling| (*spelling).to_owned());
     let sent: Vec<String> =
-        spelled.chain(std::iter::repeat_with(|| made_up(&mut seed))).take(FIELDS).collect();
+        spelled.chain(std::iter::repeat_with(|| made_up(&mut random))).take(FIELDS).collect();
     let before = webob(&sent);
     let theirs = before
         .iter()
