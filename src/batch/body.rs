@@ -356,9 +356,9 @@ impl<'g> Rewriter<'g> {
         let outer = &self.outer.outcome;
         let mut push = |name: &str, value: &str| rest.0.push((name.to_owned(), value.to_owned()));
         // With a ticket, a header that the operator has named: a Kinto that is on its way to tickets believes both.
-        match outcome.user_id().filter(|user_id| user_id.to_header_value(config.charset).is_some()) {
+        match outcome.user_id().and_then(UserId::header_text) {
             _ if !config.writes_identity_header() => {}
-            Some(user_id) => push(config.identity_header.name(), user_id.as_str()),
+            Some(user_id) => push(config.identity_header.name(), user_id),
             None if from_defaults || outer.user_id().is_some() => push(config.identity_header.name(), NOBODY),
             None => {}
         }

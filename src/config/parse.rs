@@ -56,7 +56,7 @@ pub(crate) fn parse_with(
     settings.refuse_unknown(&about(|_| true))?;
     let charset = charset(&mut settings)?;
     let ticket = ticket(&mut settings, variable)?;
-    let carrier = if ticket.is_some() { Carrier::Ticket } else { Carrier::Header(charset) };
+    let carrier = if ticket.is_some() { Carrier::Ticket(charset) } else { Carrier::Header(charset) };
     let identity_header = identity_header(&mut settings)?;
     let usual_header =
         (!identity_header.is_spelled(USER_ID_HEADER)).then(|| IdentityHeader::new(USER_ID_HEADER.to_owned()));
@@ -71,7 +71,6 @@ pub(crate) fn parse_with(
         policies,
         usual_header,
         identity_header,
-        charset,
         ticket,
         claim_headers: claim_headers.into_iter().map(|header| header.header).collect(),
         forward_token: settings.bool("forwardToken", false)?,

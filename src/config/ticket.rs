@@ -32,7 +32,7 @@ pub(crate) fn ticket(
         return Ok(None);
     }
     let header_too = settings.has("userIdHeader");
-    let mut ticket = settings.map("ticket", "{ secretEnv: KINTO_TICKET_SECRET }")?;
+    let mut ticket = settings.map("ticket", "{ secretEnv: MULTIAUTH_POLICY_KINTO_JWT_SECRET }")?;
     read(&mut ticket, variable, header_too).map(Some).map_err(|error| error.within("ticket"))
 }
 

@@ -200,7 +200,7 @@ fn write_identity(gate: &Gate, host: &impl Host, outcome: &Outcome) -> Result<()
     let config = gate.config();
     let written = outcome.user_id().filter(|_| config.writes_identity_header());
     // Where there is a ticket, the header is for other filters, and a user id that no header carries stays away.
-    if let Some(user_id) = written.and_then(|user_id| user_id.to_header_value(config.charset)) {
+    if let Some(user_id) = written.and_then(UserId::to_header_value) {
         host.set_field(Fields::RequestHeaders, config.identity_header.name(), Some(&user_id))?;
     }
     for (number, header) in config.claim_headers.iter().enumerate() {

@@ -7,7 +7,6 @@ use crate::gate::ticket::Ticket;
 use crate::request::credentials::Place;
 use crate::request::identity_header::IdentityHeader;
 use crate::token::bound::BoundTokens;
-use crate::token::header_text::Charset;
 
 /// The validated configuration.
 #[derive(Debug)]
@@ -18,8 +17,6 @@ pub struct Config {
     pub(crate) on_failure: OnFailure,
     /// `userIdHeader`: the header that Kinto trusts, or other filters where there is a ticket.
     pub(crate) identity_header: IdentityHeader,
-    /// `userIdCharset`: the characters that headers carry.
-    pub(crate) charset: Charset,
     /// `ticket`: the cookie that Kinto trusts in the place of the header.
     pub(crate) ticket: Option<Ticket>,
     /// The headers of `claimsToHeaders`, of all policies.

@@ -100,6 +100,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::token::header_text::Charset;
     use crate::token::user_id::Carrier;
 
     fn ticket() -> Ticket {
@@ -112,7 +113,7 @@ mod tests {
     }
 
     fn user_id(text: &str) -> UserId {
-        UserId::from_value(&json!(text), Carrier::Ticket).unwrap()
+        UserId::from_value(&json!(text), Carrier::Ticket(Charset::Ascii)).unwrap()
     }
 
     #[test]

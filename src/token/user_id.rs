@@ -17,8 +17,8 @@ use crate::token::header_text::{Charset, NotCarried, check, rendered, to_latin_1
 pub(crate) enum Carrier {
     /// The identity header: a text that a header with these characters carries exactly.
     Header(Charset),
-    /// A ticket: every text that is not empty.
-    Ticket,
+    /// A ticket: every text that is not empty. A header for other filters carries these characters.
+    Ticket(Charset),
 }
 
 /// Bytes of a ticket without the user id in it, with the counters of its `Rc` and the overhead of the allocator.
@@ -65,7 +65,7 @@ impl UserId {
         let text = self.0.text.len();
         match self.0.carrier {
             Carrier::Header(_) => text,
-            Carrier::Ticket => {
+            Carrier::Ticket(_) => {
                 text.div_ceil(3).saturating_mul(4).saturating_add(TICKET_BYTES).saturating_add(text)
             }
         }
@@ -77,9 +77,18 @@ impl UserId {
         &self.0.text
     }
 
-    /// The id as the bytes of a header value; `None` if a header with these characters does not carry it exactly.
-    pub(crate) fn to_header_value(&self, charset: Charset) -> Option<Cow<'_, [u8]>> {
-        check(self.as_str(), charset).ok().map(|()| to_latin_1(self.as_str()))
+    /// The id as text; `None` if a header does not carry it exactly.
+    pub(crate) fn header_text(&self) -> Option<&str> {
+        let is_carried = match self.0.carrier {
+            Carrier::Header(_) => true,
+            Carrier::Ticket(charset) => check(self.as_str(), charset).is_ok(),
+        };
+        is_carried.then(|| self.as_str())
+    }
+
+    /// The same as the bytes of a header value.
+    pub(crate) fn to_header_value(&self) -> Option<Cow<'_, [u8]>> {
+        self.header_text().map(to_latin_1)
     }
 
     /// The ticket that was signed last, if that was less than `max_age` seconds before the time `now`; else a new one,

@@ -127,8 +127,8 @@ fn public_is_user(plugin: &Plugin, loaded: &Loaded) -> Option<Finding> {
 }
 
 fn latin_1(plugin: &Plugin, loaded: &Loaded) -> Option<Finding> {
-    let carriers = loaded.config.policies.iter().map(|policy| policy.carrier);
-    let is_latin_1 = carriers.into_iter().any(|carrier| carrier == Carrier::Header(Charset::Latin1));
+    let mut policies = loaded.config.policies.iter();
+    let is_latin_1 = policies.any(|policy| policy.carrier == Carrier::Header(Charset::Latin1));
     is_latin_1.then(|| Finding {
         rule: Rule::Latin1,
         message:

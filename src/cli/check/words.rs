@@ -84,7 +84,7 @@ fn describe_policy(policy: &Policy, say: &mut impl FnMut(&str, String)) {
     let charset = match policy.carrier {
         Carrier::Header(Charset::Ascii) => "ASCII only",
         Carrier::Header(Charset::Latin1) => "latin-1 only",
-        Carrier::Ticket => "any text",
+        Carrier::Ticket(_) => "any text",
     };
     say("user", format!("kinto_jwt:<{}>, {charset}", policy.user_id_claim));
 }

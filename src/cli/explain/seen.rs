@@ -174,7 +174,7 @@ impl<'a> Seen<'a> {
                 let carrier = match policy.carrier {
                     Carrier::Header(Charset::Ascii) => "userIdCharset is ascii",
                     Carrier::Header(Charset::Latin1) => "userIdCharset is latin-1",
-                    Carrier::Ticket => "a ticket carries any text",
+                    Carrier::Ticket(_) => "a ticket carries any text",
                 };
                 let claim = self.claims.as_ref().and_then(|claims| policy.user_id_claim.find(claims));
                 let name = printable(&policy.user_id_claim.to_string());
