@@ -19,10 +19,14 @@ targets=$("$cargo_fuzz" list --fuzz-dir fuzz)
 running=0
 for target in $targets; do
     mkdir -p "$made/corpus/$target" "$made/artifacts/$target"
-    # The first folder gets what is new.
-    "$bin/$target" -max_total_time="$seconds" -max_len=4096 -timeout=20 -print_final_stats=1 \
-        -dict="fuzz/dictionaries/$target" -artifact_prefix="$made/artifacts/$target/" \
-        "$made/corpus/$target" "fuzz/corpus/$target" > "$made/$target.log" 2>&1 || echo crashed >> "$made/$target.log" &
+    {
+        # The first folder gets what is new.
+        "$bin/$target" -max_total_time="$seconds" -max_len=4096 -timeout=20 -print_final_stats=1 \
+            -dict="fuzz/dictionaries/$target" -artifact_prefix="$made/artifacts/$target/" \
+            "$made/corpus/$target" "fuzz/corpus/$target" || echo crashed
+        # The second line is the CPU time of the target: user, system.
+        times
+    } > "$made/$target.log" 2>&1 &
     running=$((running + 1))
     [ $((running % $(nproc))) -ne 0 ] || wait
 done
@@ -33,9 +37,10 @@ for target in $targets; do
     log=$made/$target.log
     number() { sed -n "s/.*$1 *\([0-9][0-9]*\).*/\1/p" "$log" | tail -n 1; }
     crashes=$(grep -a -c '^crashed$' "$log" || true)
-    printf '%-14s %9s runs, %7s exec/s, %6s edges, %6s features, %s crashes\n' "$target" \
-        "$(number stat::number_of_executed_units:)" "$(number stat::average_exec_per_sec:)" \
-        "$(number 'cov:')" "$(number 'ft:')" "$crashes"
+    cpu=$(tail -n 1 "$log" | sed -n 's/^\([0-9]*\)m\([0-9.]*\)s \([0-9]*\)m\([0-9.]*\)s$/\1 \2 \3 \4/p' |
+        awk '{ printf "%.0f", 60 * ($1 + $3) + $2 + $4 }')
+    printf '%-14s %9s runs, %5s s of CPU, %6s edges, %6s features, %s crashes\n' "$target" \
+        "$(number stat::number_of_executed_units:)" "$cpu" "$(number 'cov:')" "$(number 'ft:')" "$crashes"
     if [ "$crashes" != 0 ]; then
         failed=1
         echo "fuzz: $target: an input breaks the check" >&2
