@@ -5,14 +5,20 @@
 //! good ones out.
 
 use std::cell::{Cell, RefCell};
+use std::hash::{Hash, Hasher};
+use std::rc::Rc;
 
-use lru::LruCache;
+use hashbrown::DefaultHashBuilder;
+use quick_cache::unsync::Cache;
+use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
 
 use crate::gate::policy::Identity;
 
-/// Bytes of an entry without its texts: the words in the hash table, the links of the list, the times, and the overhead
-/// of the allocator. 176 were measured; the place for a certificate has 8 more.
-const ENTRY_OVERHEAD: usize = 184;
+/// Bytes of an entry without its texts: the words in the tables, the times, and the overhead of the allocator.
+const ENTRY_OVERHEAD: usize = 256;
+
+/// The part of the cache for tokens that were used more than once. No entry may be larger.
+const HOT: f64 = 0.8;
 
 /// Limits of the cache (`tokenCache`).
 #[derive(Clone, Copy, Debug)]
@@ -30,84 +36,136 @@ impl Default for CacheLimits {
 }
 
 /// The verified tokens of one configuration in one worker; a new configuration starts with none.
+///
+/// If there is no room, a token that was used only once goes first (S3-FIFO): a client that sends one token after
+/// another does not push out those that are used again and again.
 #[derive(Debug)]
 pub(crate) struct TokenCache {
-    limits: CacheLimits,
-    entries: RefCell<Entries>,
-    evictions: Cell<u64>,
+    /// `None` keeps no token.
+    entries: Option<RefCell<Entries>>,
+    evictions: Evictions,
 }
 
-#[derive(Debug)]
-struct Entries {
-    by_token: LruCache<Box<[u8]>, Identity>,
-    bytes: usize,
-}
+type Entries = Cache<Kept, Identity, Weight, DefaultHashBuilder, Evictions>;
 
 impl TokenCache {
     pub(crate) fn new(limits: CacheLimits) -> Self {
-        let entries = RefCell::new(Entries { by_token: LruCache::unbounded(), bytes: 0 });
-        Self { limits, entries, evictions: Cell::new(0) }
+        let evictions = Evictions::default();
+        let entries = entries(limits, evictions.clone()).map(RefCell::new);
+        Self { entries, evictions }
     }
 
-    /// Finds a token, and marks it as most recently used.
+    /// Finds a token.
     pub(crate) fn find(&self, token: &[u8]) -> Option<Identity> {
-        if self.limits.max_entries == 0 {
-            return None;
-        }
-        self.entries.borrow_mut().by_token.get(token).cloned()
+        self.entries.as_ref()?.borrow().get(&Asked(token)).cloned()
     }
 
-    /// Keeps a verified token. Forgets the least recently used ones if there is no room.
+    /// Keeps a verified token. Forgets others if there is no room.
     pub(crate) fn keep(&self, token: &[u8], verified: Identity) {
-        let size = entry_size(token, &verified);
-        if self.limits.max_entries == 0 || size > self.limits.max_bytes {
-            return;
+        if let Some(entries) = &self.entries {
+            entries.borrow_mut().insert(Kept(token.into()), verified);
         }
-        let mut entries = self.entries.borrow_mut();
-        entries.forget(token);
-        while entries.by_token.len() >= self.limits.max_entries
-            || entries.bytes.saturating_add(size) > self.limits.max_bytes
-        {
-            if !entries.forget_oldest() {
-                return;
-            }
-            self.evictions.set(self.evictions.get().saturating_add(1));
-        }
-        entries.bytes = entries.bytes.saturating_add(size);
-        entries.by_token.put(token.into(), verified);
     }
 
     /// Forgets all tokens, because the keys have changed.
     pub(crate) fn clear(&self) {
-        let mut entries = self.entries.borrow_mut();
-        entries.by_token.clear();
-        entries.bytes = 0;
+        if let Some(entries) = &self.entries {
+            entries.borrow_mut().clear();
+        }
     }
 
     /// Returns how many tokens were forgotten to make room, since the last call.
     pub(crate) fn take_evictions(&self) -> u64 {
-        self.evictions.take()
+        self.evictions.0.take()
     }
 
     /// Forgets a token, because it has expired.
     pub(crate) fn forget(&self, token: &[u8]) {
-        self.entries.borrow_mut().forget(token);
+        if let Some(entries) = &self.entries {
+            entries.borrow_mut().remove(&Asked(token));
+        }
     }
 }
 
-impl Entries {
-    fn forget(&mut self, token: &[u8]) {
-        if let Some((token, verified)) = self.by_token.pop_entry(token) {
-            self.bytes = self.bytes.saturating_sub(entry_size(&token, &verified));
-        }
-    }
+/// `None` if these limits allow for no entry.
+fn entries(limits: CacheLimits, evictions: Evictions) -> Option<Entries> {
+    let bytes = u64::try_from(limits.max_bytes).ok()?;
+    // With the limit of bytes alone, which is the library's: no entry counts for less than its share.
+    let share = bytes.div_ceil(u64::try_from(limits.max_entries).ok().filter(|entries| *entries > 0)?);
+    // A single entry must fit into the hot part.
+    let share = share.min(bytes.saturating_sub(bytes.div_ceil(4)));
+    let options = OptionsBuilder::new()
+        .estimated_items_capacity(limits.max_entries)
+        .weight_capacity(bytes)
+        .hot_allocation(HOT)
+        .shards(1)
+        .build()
+        .ok()?;
+    Some(Cache::with_options(options, Weight { share }, DefaultHashBuilder::default(), evictions))
+}
 
-    fn forget_oldest(&mut self) -> bool {
-        let oldest = self.by_token.pop_lru();
-        if let Some((token, verified)) = &oldest {
-            self.bytes = self.bytes.saturating_sub(entry_size(token, verified));
-        }
-        oldest.is_some()
+/// What an entry counts for.
+#[derive(Clone, Debug)]
+struct Weight {
+    /// Bytes, at least.
+    share: u64,
+}
+
+impl Weighter<Kept, Identity> for Weight {
+    fn weight(&self, token: &Kept, verified: &Identity) -> u64 {
+        u64::try_from(entry_size(&token.0, verified)).unwrap_or(u64::MAX).max(self.share)
+    }
+}
+
+/// How many tokens were forgotten to make room.
+#[derive(Clone, Debug, Default)]
+struct Evictions(Rc<Cell<u64>>);
+
+impl<K, V> Lifecycle<K, V> for Evictions {
+    type RequestState = ();
+
+    fn on_evict(&self, (): &mut (), _: K, _: V) {
+        self.0.set(self.0.get().saturating_add(1));
+    }
+}
+
+/// The token of an entry.
+#[derive(Debug)]
+struct Kept(Box<[u8]>);
+
+/// The token of a request, which may be that of an entry.
+struct Asked<'t>(&'t [u8]);
+
+impl Hash for Kept {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Asked(&self.0).hash(state);
+    }
+}
+
+impl Hash for Asked<'_> {
+    /// The last bytes are of the signature, and so differ from token to token: no others need to be hashed.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.last_chunk::<32>().map_or(self.0, |last| last).hash(state);
+    }
+}
+
+impl PartialEq for Kept {
+    fn eq(&self, other: &Self) -> bool {
+        Asked(&self.0).equivalent(other)
+    }
+}
+
+impl Eq for Kept {}
+
+impl Equivalent<Kept> for Asked<'_> {
+    /// Compares 16 bytes at a time. The standard library would call `memcmp`, which goes byte by byte on wasm32 and costs
+    /// more than all else that finds a token.
+    fn equivalent(&self, kept: &Kept) -> bool {
+        let ((chunks, rest), (kept_chunks, kept_rest)) = (self.0.as_chunks(), kept.0.as_chunks());
+        let mut pairs = chunks.iter().zip(kept_chunks);
+        self.0.len() == kept.0.len()
+            && pairs.all(|(one, other)| u128::from_le_bytes(*one) == u128::from_le_bytes(*other))
+            && rest == kept_rest
     }
 }
 
@@ -151,41 +209,109 @@ mod tests {
     }
 
     fn kept(cache: &TokenCache, token: &[u8]) -> bool {
-        cache.entries.borrow().by_token.contains(token)
+        cache.entries.as_ref().unwrap().borrow().contains_key(&Asked(token))
+    }
+
+    /// Tokens and bytes, as the library counts them.
+    fn held(cache: &TokenCache) -> (usize, usize) {
+        let entries = cache.entries.as_ref().unwrap().borrow();
+        (entries.len(), usize::try_from(entries.weight()).unwrap())
+    }
+
+    fn numbered(number: usize) -> Vec<u8> {
+        format!("header.payload-{number:06}.signature-of-32-bytes-and-more-{number:06}").into_bytes()
     }
 
     #[test]
-    fn the_token_used_longest_ago_is_forgotten_first() {
-        let cache = cache(2, 10_000);
+    fn a_token_is_found_by_all_of_its_bytes() {
+        for length in [0, 1, 15, 16, 17, 31, 32, 33, 48, 600] {
+            let token: Vec<u8> = (0..length).map(|place| b'a' + u8::try_from(place % 26).unwrap()).collect();
+            let cache = cache(1_000, 10_000_000);
+            cache.keep(&token, alice());
+            assert_eq!(cache.find(&token).unwrap().user_id.as_str(), "alice");
+            for place in 0..length {
+                let mut other = token.clone();
+                other[place] ^= 1;
+                assert!(cache.find(&other).is_none(), "{length}, {place}");
+            }
+            let longer = [&token[..], b"a"].concat();
+            assert!(cache.find(&longer).is_none() && (length == 0 || cache.find(&token[1..]).is_none()));
+            assert!(length == 0 || cache.find(&token[..length - 1]).is_none());
+        }
+    }
+
+    #[test]
+    fn a_client_with_many_tokens_does_not_push_out_those_that_are_used() {
+        let cache = cache(100, 10_000_000);
+        let mut lost = 0;
+        for round in 0..100 {
+            for used in 0..50 {
+                if cache.find(&numbered(used)).is_none() {
+                    lost += usize::from(round > 1);
+                    cache.keep(&numbered(used), alice());
+                }
+            }
+            for once in 0..150 {
+                cache.keep(&numbered(1_000 + 150 * round + once), alice());
+            }
+        }
+        assert!(lost < 50, "{lost} of 4,900");
+    }
+
+    #[test]
+    fn neither_limit_is_exceeded_and_what_is_forgotten_is_given_back() {
+        let one = entry_size(&numbered(0), &alice());
+        for (max_entries, max_bytes, fit) in [
+            (100, 3 * one, 3),
+            (3, 100 * one, 3),
+            (1, 100 * one, 1),
+            (2, 100 * one, 2),
+            (7, 1_000_003, 7),
+            (10_000, 8_388_608, 10_000),
+        ] {
+            let cache = cache(max_entries, max_bytes);
+            for number in 0..2 * max_entries.min(3_000) {
+                for _ in 0..3 {
+                    cache.keep(&numbered(number), alice());
+                }
+                let (entries, bytes) = held(&cache);
+                assert!(
+                    entries <= fit && bytes <= max_bytes,
+                    "{max_entries}, {max_bytes}: {entries}, {bytes}"
+                );
+                assert!(kept(&cache, &numbered(number)), "{max_entries}, {max_bytes}: {number}");
+            }
+            for number in 0..2 * max_entries.min(3_000) {
+                cache.forget(&numbered(number));
+            }
+            assert_eq!(held(&cache), (0, 0));
+        }
+    }
+
+    #[test]
+    fn a_token_that_fills_the_cache_is_not_kept() {
+        let cache = cache(10, 10_000);
         cache.keep(b"a", alice());
-        cache.keep(b"b", alice());
-        assert_eq!(cache.find(b"a").unwrap().user_id.as_str(), "alice");
-        cache.keep(b"c", alice());
-        assert!(kept(&cache, b"a") && !kept(&cache, b"b") && kept(&cache, b"c"));
+        cache.keep(&vec![b'x'; 9_000], alice());
+        assert!(kept(&cache, b"a") && !kept(&cache, &vec![b'x'; 9_000]));
     }
 
     #[test]
-    fn bytes_are_bounded_and_given_back() {
-        let one = entry_size(b"a", &alice());
-        let cache = cache(100, 3 * one);
-        for token in [b"a", b"b", b"c", b"d", b"a", b"a"] {
-            cache.keep(token, alice());
-            assert!(cache.entries.borrow().bytes <= 3 * one);
-        }
-        assert_eq!(cache.entries.borrow().by_token.len(), 3);
-        cache.keep(&vec![b'x'; 3 * one], alice());
-        assert_eq!(cache.entries.borrow().by_token.len(), 3, "larger than the whole cache: not kept");
-        for token in [b"a", b"b", b"c", b"d"] {
-            cache.forget(token);
-        }
-        assert_eq!(cache.entries.borrow().bytes, 0);
+    fn what_makes_room_is_counted() {
+        let cache = cache(10, 10_000_000);
+        (0..15).for_each(|number| cache.keep(&numbered(number), alice()));
+        cache.forget(&numbered(14));
+        assert_eq!((cache.take_evictions(), cache.take_evictions()), (5, 0));
+        cache.clear();
+        assert_eq!((held(&cache), cache.take_evictions()), ((0, 0), 0));
     }
 
     #[test]
     fn a_cache_of_no_entries_keeps_none() {
-        let cache = cache(0, 10_000);
-        cache.keep(b"a", alice());
-        assert!(cache.find(b"a").is_none());
-        assert!(!kept(&cache, b"a"));
+        for limits in [(0, 10_000), (10, 0)] {
+            let cache = cache(limits.0, limits.1);
+            cache.keep(b"a", alice());
+            assert!(cache.find(b"a").is_none());
+        }
     }
 }
