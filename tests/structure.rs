@@ -183,7 +183,11 @@ const IMPORTS: [(&str, &str, &str); 41] = [
     ("env", "proxy_get_header_map_pairs", "the headers and trailers of a request"),
     ("env", "proxy_get_header_map_value", "one header"),
     ("env", "proxy_replace_header_map_value", "the identity header, and Content-Length of a batch"),
-    ("env", "proxy_add_header_map_value", "the cookies that Kinto sets, but for that of the ticket"),
+    (
+        "env",
+        "proxy_add_header_map_value",
+        "the identity where all headers were read; the cookies that Kinto sets, but for that of the ticket",
+    ),
     ("env", "proxy_remove_header_map_value", "the client's own identity headers, and the token"),
     ("env", "proxy_get_buffer_bytes", "the settings, a batch, its answer, an issuer's keys"),
     ("env", "proxy_set_buffer_bytes", "a batch and its answer, written anew"),

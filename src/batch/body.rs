@@ -241,7 +241,7 @@ impl<'g> Rewriter<'g> {
                 path: "",
                 certificate: &[],
             };
-            self.usual = self.gate.outcome(proof, &request);
+            self.usual = self.gate.decision(proof.clone(), &request).outcome;
             self.push_identity(&mut rest, &self.usual, false);
         }
         rest.0.extend(
@@ -340,7 +340,7 @@ impl<'g> Rewriter<'g> {
             }
             return outcome;
         };
-        let mut decision = gate.decision(proof, &request);
+        let mut decision = gate.decision(proof.clone(), &request);
         if self.unknown_keys == UnknownKeys::AreUnavailable {
             decision = gate.without_room(decision, &request);
         }

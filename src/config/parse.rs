@@ -74,6 +74,7 @@ pub(crate) fn parse_with(
         ticket,
         claim_headers: claim_headers.into_iter().map(|header| header.header).collect(),
         forward_token: settings.bool("forwardToken", false)?,
+        access_log_reason: settings.bool("accessLogReason", false)?,
         token_cache: token_cache(&mut settings)?,
         batch: batch(&mut settings)?,
         warnings,

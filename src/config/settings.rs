@@ -107,7 +107,7 @@ pub(crate) enum Topic {
 }
 
 /// All settings, in the order in which messages and the documentation list them.
-pub(crate) const SETTINGS: [(&str, Topic); 37] = [
+pub(crate) const SETTINGS: [(&str, Topic); 38] = [
     ("public_key", Topic::Key),
     ("publicKeyEnv", Topic::Key),
     ("jwks", Topic::Key),
@@ -142,6 +142,7 @@ pub(crate) const SETTINGS: [(&str, Topic); 37] = [
     ("userIdCharset", Topic::Global),
     ("ticket", Topic::Global),
     ("forwardToken", Topic::Global),
+    ("accessLogReason", Topic::Global),
     ("tokenCache", Topic::Global),
     ("batch", Topic::Global),
     ("policies", Topic::Global),

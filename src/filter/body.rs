@@ -6,8 +6,9 @@ use crate::answer::Answer;
 use crate::batch::body::{Rewritten, UnknownKeys, growth, rewrite};
 use crate::batch::refusal::Refusal;
 use crate::batch::splice::Splicer;
+use crate::counters::Count;
 use crate::filter::host::{Body, Host, HostError, Wait};
-use crate::filter::state::{At, Batch, Flow, Next, State, answered, count_and_log, refuse};
+use crate::filter::state::{At, Batch, Flow, Next, State, answered, count_and_log, note_reason, refuse};
 use crate::gate::decide::Gate;
 use crate::rejection::Reason;
 
@@ -27,7 +28,13 @@ pub(super) enum Phase {
 /// A body grows in the callback only, where Envoy answers 413 after the callback if its buffer is too small. Later, Envoy
 /// would answer within the call that makes the body longer, and call the module within that call, which the SDK does not
 /// bear: Envoy would crash.
-pub(super) fn decide_body(gate: &Gate, host: &impl Host, batch: Batch, size: usize, phase: Phase) -> Next {
+pub(super) fn decide_body(
+    gate: &Gate,
+    host: &impl Host,
+    batch: Box<Batch>,
+    size: usize,
+    phase: Phase,
+) -> Next {
     let has_origin = batch.has_origin;
     let body = host.body(Body::Request, size)?;
     // A body that has waited was measured before, and has spaces at its end.
@@ -74,7 +81,7 @@ pub(super) fn decide_body(gate: &Gate, host: &impl Host, batch: Batch, size: usi
     host.set_body(Body::Request, size, &content)?;
     let state = match rewritten.rejected {
         rejected if rejected.is_empty() => State::BatchForwarded,
-        rejected => State::Splicing(Splicer::new(rejected, rewritten.forwarded)),
+        rejected => State::Splicing(Box::new(Splicer::new(rejected, rewritten.forwarded))),
     };
     Ok((Flow::Continue, state))
 }
@@ -97,12 +104,12 @@ fn make_room(
 
 fn report_batch(gate: &Gate, host: &impl Host, rewritten: &Rewritten, outer: Option<Reason>) {
     let count = rewritten.forwarded.saturating_add(rewritten.rejected.len());
-    gate.counters().add("batch_subrequests".to_owned(), u64::try_from(count).unwrap_or_default());
+    gate.counters().add(Count::BatchSubrequests, u64::try_from(count).unwrap_or_default());
     for (_, outcome, reason) in &rewritten.decided {
         count_and_log(gate, outcome, *reason);
     }
     if let Some(reason) = rewritten.decided.iter().find_map(|(_, _, reason)| *reason).or(outer) {
-        host.note_reason(reason.rejection.code());
+        note_reason(gate, host, reason.rejection.code());
     }
 }
 

@@ -5,64 +5,45 @@ use std::borrow::Cow;
 use crate::batch::body::{BatchRequest, growth};
 use crate::batch::path::{Target, target};
 use crate::batch::refusal::{Refusal, check_representation};
+use crate::counters::Count;
 use crate::filter::host::{Fields, Host, HostError, RequestHeaders, Wait};
-use crate::filter::state::{Arrived, At, Batch, Flow, Next, State, answered, count_and_log, refuse};
+use crate::filter::state::{
+    Arrived, At, Batch, Flow, Next, State, answered, count_and_log, note_reason, refuse,
+};
 use crate::gate::decide::Gate;
 use crate::gate::decision::{Decision, Outcome};
 use crate::request::Request;
 use crate::request::credentials::Place;
+use crate::request::identity_header::IdentityHeader;
 use crate::token::claims::NumericDate;
+use crate::token::header_text::HeaderText;
 use crate::token::user_id::UserId;
 
-/// Strips the headers of a request, and decides by them.
+/// Decides by the headers of a request, of which only this filter may write some.
 pub(super) fn take_headers(gate: &Gate, host: &impl Host, end_of_stream: bool) -> Next {
-    let headers = read_headers(gate, host, end_of_stream)?;
-    strip_headers(gate, host, &headers, end_of_stream)?;
-    decide_headers(gate, host, &headers, end_of_stream, None)
+    decide_headers(gate, host, end_of_stream, None)
 }
 
 /// Decides by the headers of a request whose wait for keys is over. `arrived` is how much of the body came meanwhile.
 pub(super) fn decide_again(gate: &Gate, host: &impl Host, end_of_stream: bool, arrived: Arrived) -> Next {
-    let headers = read_headers(gate, host, end_of_stream)?;
-    decide_headers(gate, host, &headers, end_of_stream, Some(arrived))
+    decide_headers(gate, host, end_of_stream, Some(arrived))
 }
 
+/// Reads the headers of a request. Where it has to read them all, it removes those that only this filter may write, in
+/// every spelling, and returns `true`. Else each of these has one spelling, and [`write_identity`] writes or removes it.
 fn read_headers<'h, H: Host>(
     gate: &Gate,
     host: &'h H,
     end_of_stream: bool,
-) -> Result<RequestHeaders<'h, H>, HostError> {
-    if names_say_all(gate, end_of_stream) {
-        Ok(RequestHeaders::by_name(host))
-    } else {
-        RequestHeaders::whole(host)
+) -> Result<(RequestHeaders<'h, H>, bool), HostError> {
+    // Without a body, it is no batch.
+    if end_of_stream && gate.config().own_headers().all(IdentityHeader::has_one_spelling) {
+        return Ok((RequestHeaders::by_name(host), false));
     }
-}
-
-/// Removes the headers that only this filter may write from the headers of a request.
-fn strip_headers<H: Host>(
-    gate: &Gate,
-    host: &H,
-    headers: &RequestHeaders<'_, H>,
-    end_of_stream: bool,
-) -> Result<(), HostError> {
-    let removed = if names_say_all(gate, end_of_stream) {
-        let mut removed = 0_usize;
-        for header in gate.config().own_headers() {
-            if host.field(Fields::RequestHeaders, header.name())?.is_some() {
-                host.set_field(Fields::RequestHeaders, header.name(), None)?;
-                removed = removed.saturating_add(1);
-            }
-        }
-        removed
-    } else {
-        strip(gate, host, Fields::RequestHeaders, headers.all())?
-    };
-    if removed > 0 {
-        let removed = u64::try_from(removed).unwrap_or(u64::MAX);
-        gate.counters().add("identity_headers_removed".to_owned(), removed);
-    }
-    Ok(())
+    let headers = RequestHeaders::whole(host)?;
+    let removed = strip(gate, host, Fields::RequestHeaders, headers.all())?;
+    gate.counters().add(Count::IdentityHeadersRemoved, u64::try_from(removed).unwrap_or(u64::MAX));
+    Ok((headers, true))
 }
 
 /// Removes the headers that only this filter may write, in every spelling, from a list of fields. Returns how many
@@ -84,19 +65,9 @@ pub(super) fn strip(
     Ok(removed)
 }
 
-/// Whether the list of all headers is not needed: there is no body that could be a batch, and an identity header has no
-/// other spelling.
-fn names_say_all(gate: &Gate, end_of_stream: bool) -> bool {
-    end_of_stream && gate.config().own_headers().all(|header| header.has_one_spelling())
-}
-
-fn decide_headers<H: Host>(
-    gate: &Gate,
-    host: &H,
-    headers: &RequestHeaders<'_, H>,
-    end_of_stream: bool,
-    waited: Option<Arrived>,
-) -> Next {
+fn decide_headers<H: Host>(gate: &Gate, host: &H, end_of_stream: bool, waited: Option<Arrived>) -> Next {
+    let (headers, are_stripped) = read_headers(gate, host, end_of_stream)?;
+    let headers = &headers;
     let (mut decision, now) = decide(gate, host, headers)?;
     if let Some(policy) = decision.awaits.filter(|_| waited.is_none()) {
         write_ticket(gate, host, None, now)?;
@@ -110,7 +81,7 @@ fn decide_headers<H: Host>(
         }
     }
     remove_tokens(host, &decision.remove, headers)?;
-    write_identity(gate, host, &decision.outcome)?;
+    write_identity(gate, host, &decision.outcome, are_stripped)?;
     write_ticket(gate, host, decision.outcome.user_id(), now)?;
 
     let target = match end_of_stream {
@@ -135,7 +106,7 @@ fn decide_headers<H: Host>(
     }
     count_and_log(gate, decision.outcome.code(), decision.reason);
     if let Some(rejection) = decision.rejection() {
-        host.note_reason(rejection.code());
+        note_reason(gate, host, rejection.code());
     }
     match &decision.outcome {
         Outcome::Rejected(answer) => answered(host, answer, has_origin(headers)?),
@@ -195,18 +166,28 @@ fn remove_tokens<H: Host>(
     Ok(())
 }
 
-/// Writes the headers that Kinto trusts. The client's own were removed before.
-fn write_identity(gate: &Gate, host: &impl Host, outcome: &Outcome) -> Result<(), HostError> {
+/// Writes the headers that only this filter may write, or removes them. With `are_stripped`, the client's own were removed
+/// before.
+fn write_identity(
+    gate: &Gate,
+    host: &impl Host,
+    outcome: &Outcome,
+    are_stripped: bool,
+) -> Result<(), HostError> {
     let config = gate.config();
+    let write = |header: &IdentityHeader, value: Option<&[u8]>| match value {
+        None if are_stripped => Ok(()),
+        Some(value) if are_stripped => host.add_field(Fields::RequestHeaders, header.name(), value),
+        value => host.set_field(Fields::RequestHeaders, header.name(), value),
+    };
     let written = outcome.user_id().filter(|_| config.writes_identity_header());
     // Where there is a ticket, the header is for other filters, and a user id that no header carries stays away.
-    if let Some(user_id) = written.and_then(UserId::to_header_value) {
-        host.set_field(Fields::RequestHeaders, config.identity_header.name(), Some(&user_id))?;
+    write(&config.identity_header, written.and_then(UserId::to_header_value).as_deref())?;
+    if let Some(header) = &config.usual_header {
+        write(header, None)?;
     }
     for (number, header) in config.claim_headers.iter().enumerate() {
-        if let Some(claim) = outcome.claim(number) {
-            host.set_field(Fields::RequestHeaders, header.name(), Some(&claim.to_header_value()))?;
-        }
+        write(header, outcome.claim(number).map(HeaderText::to_header_value).as_deref())?;
     }
     Ok(())
 }
@@ -263,5 +244,5 @@ fn begin_batch<H: Host>(
     if !matches!(outer.outcome, Outcome::Rejected(_)) {
         count_and_log(gate, outer.outcome.code(), outer.reason);
     }
-    Ok(Ok((Flow::Continue, State::Batch(Batch { outer, has_origin, content_length }))))
+    Ok(Ok((Flow::Continue, State::Batch(Box::new(Batch { outer, has_origin, content_length })))))
 }

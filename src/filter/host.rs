@@ -141,13 +141,18 @@ pub trait Host {
 pub(crate) struct RequestHeaders<'h, H> {
     host: &'h H,
     all: OnceCell<Vec<(String, Vec<u8>)>>,
+    /// The value of each of `SINGLE` that was read by its name.
+    single: [OnceCell<Option<Vec<u8>>>; SINGLE.len()],
     error: Cell<Option<HostError>>,
 }
+
+/// Envoy has at most one field of each of these names: it joins several authorization fields with commas.
+const SINGLE: [&str; 5] = ["authorization", ":method", ":path", "origin", "access-control-request-method"];
 
 impl<'h, H: Host> RequestHeaders<'h, H> {
     /// Reads each field when it is needed.
     pub(crate) fn by_name(host: &'h H) -> Self {
-        Self { host, all: OnceCell::new(), error: Cell::new(None) }
+        Self { host, all: OnceCell::new(), single: Default::default(), error: Cell::new(None) }
     }
 
     /// Reads all fields at once.
@@ -179,13 +184,15 @@ impl<'h, H: Host> RequestHeaders<'h, H> {
 
 impl<H: Host> Request for RequestHeaders<'_, H> {
     fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = Cow<'r, [u8]>> {
-        // Envoy has at most one field of each of these names: it joins several authorization fields with commas.
-        let single = ["authorization", ":method", ":path", "origin", "access-control-request-method"];
-        let by_name = self.all.get().is_none() && single.contains(&name);
-        let all = if by_name { &[] } else { self.all() };
-        let fields = all.iter().filter(move |(other, _)| other == name);
-        let asked = by_name.then(|| self.or_note(self.host.field(Fields::RequestHeaders, name))).flatten();
-        asked.map(Cow::Owned).into_iter().chain(fields.map(|(_, value)| Cow::Borrowed(value.as_slice())))
+        let single =
+            SINGLE.iter().position(|single| *single == name).and_then(|place| self.single.get(place));
+        let single = single.filter(|_| self.all.get().is_none());
+        let asked = single.map(|value| {
+            value.get_or_init(|| self.or_note(self.host.field(Fields::RequestHeaders, name))).as_deref()
+        });
+        let all = if asked.is_some() { &[] } else { self.all() };
+        let fields = all.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_slice());
+        asked.flatten().into_iter().chain(fields).map(Cow::Borrowed)
     }
 
     fn client_certificate(&self) -> Vec<u8> {

@@ -8,6 +8,7 @@ use log::error;
 
 use crate::answer::Answer;
 use crate::batch::refusal::Refusal;
+use crate::counters::Count;
 use crate::filter::body::{Phase, decide_body};
 use crate::filter::headers::{decide_again, strip, take_headers};
 use crate::filter::host::{Fields, Host, HostError};
@@ -135,7 +136,7 @@ impl HttpRequest {
     ) -> Flow {
         let next = match self.take() {
             State::Splicing(splicer) => splice_body(gate, host, splicer, size, end_of_stream),
-            State::Overflowed(answer) => replace_body(host, answer, size),
+            State::Overflowed(answer) => replace_body(host, *answer, size),
             state => Ok((Flow::Continue, state)),
         };
         self.settle(gate, host, next)
@@ -151,7 +152,7 @@ impl HttpRequest {
     fn settle(&mut self, gate: &Gate, host: &impl Host, next: Next) -> Flow {
         let (flow, state) = next.unwrap_or_else(|call| {
             error!("the proxy failed at {call}: the request is answered 500");
-            gate.counters().add("host_failures".to_owned(), 1);
+            gate.counters().count(Count::HostFailures);
             if host.send(&Answer::internal_error(), true).is_err() {
                 error!("the proxy failed to answer: the request is held until it times out");
             }

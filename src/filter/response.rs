@@ -5,8 +5,9 @@ use log::error;
 use crate::answer::Answer;
 use crate::batch::refusal::{Refusal, utf_8_media_type};
 use crate::batch::splice::Splicer;
+use crate::counters::Count;
 use crate::filter::host::{Body, Fields, Host, HostError};
-use crate::filter::state::{Flow, Next, State, answered, count_refusal};
+use crate::filter::state::{Flow, Next, State, answered, count_refusal, note_reason};
 use crate::gate::decide::Gate;
 use crate::request::cookies::is_set_cookie;
 
@@ -35,7 +36,7 @@ pub(super) fn strip_set_cookie(gate: &Gate, host: &impl Host) -> Result<bool, Ho
 /// whom it believes (`forbidden` in `kinto/core/views/errors.py`).
 pub(super) fn check_ticket(gate: &Gate, host: &impl Host, is_refused: bool) -> Next {
     if is_refused {
-        gate.counters().add("tickets_refused".to_owned(), 1);
+        gate.counters().count(Count::TicketsRefused);
     }
     if gate.clock().is_due()
         && let Some(date) = host.field(Fields::ResponseHeaders, "date")?
@@ -46,7 +47,12 @@ pub(super) fn check_ticket(gate: &Gate, host: &impl Host, is_refused: bool) -> N
 }
 
 /// Lets the answer begin if entries can be put into it: it is JSON and not encoded.
-pub(super) fn check_answer(gate: &Gate, host: &impl Host, splicer: Splicer, end_of_stream: bool) -> Next {
+pub(super) fn check_answer(
+    gate: &Gate,
+    host: &impl Host,
+    splicer: Box<Splicer>,
+    end_of_stream: bool,
+) -> Next {
     let field = |name| host.field(Fields::ResponseHeaders, name);
     if field(":status")?.is_none_or(|status| status != b"200") {
         // An error that is about the whole batch has no entries.
@@ -67,7 +73,7 @@ pub(super) fn check_answer(gate: &Gate, host: &impl Host, splicer: Splicer, end_
 pub(super) fn splice_body(
     gate: &Gate,
     host: &impl Host,
-    mut splicer: Splicer,
+    mut splicer: Box<Splicer>,
     size: usize,
     end_of_stream: bool,
 ) -> Next {
@@ -96,7 +102,7 @@ pub(super) fn check_overflow(gate: &Gate, host: &impl Host, otherwise: State, en
     for (name, value) in headers {
         host.set_field(Fields::ResponseHeaders, name, Some(value.as_bytes()))?;
     }
-    Ok((Flow::Continue, State::Overflowed(answer)))
+    Ok((Flow::Continue, State::Overflowed(Box::new(answer))))
 }
 
 /// Puts the body of the answer in the place of the host's, which comes in one piece.
@@ -108,7 +114,7 @@ pub(super) fn replace_body(host: &impl Host, answer: Answer, size: usize) -> Nex
 /// Answers 502, since Kinto's answer cannot be read. If its headers have gone on, the host cuts it off instead.
 fn unreadable(gate: &Gate, host: &impl Host) -> Next {
     error!("Kinto's answer to a batch cannot be read: the client gets an error in its stead");
-    gate.counters().add("batch_answers_unreadable".to_owned(), 1);
-    host.note_reason("batch_answer_unreadable");
+    gate.counters().count(Count::BatchAnswersUnreadable);
+    note_reason(gate, host, "batch_answer_unreadable");
     answered(host, &Answer::unreadable(), true)
 }

@@ -27,13 +27,13 @@ pub(super) enum State {
     /// It is not decided: it waits for the keys of an issuer.
     AwaitingKeys(At),
     /// It is a batch. Its headers are decided, and its body has not come.
-    Batch(Batch),
+    Batch(Box<Batch>),
     /// It is a batch that has gone to Kinto in part: entries must be put into Kinto's answer.
-    Splicing(Splicer),
+    Splicing(Box<Splicer>),
     /// It is a batch that has gone to Kinto whole, or that does not fit into the host's buffer since it was rewritten.
     BatchForwarded,
     /// It is a batch that does not fit into the host's buffer. This answer takes the place of the host's.
-    Overflowed(Answer),
+    Overflowed(Box<Answer>),
     /// It has gone to Kinto with the ticket of a proven user, and Kinto has not answered.
     Ticketed,
     /// It has gone to Kinto as it was decided, and nothing is left to do.
@@ -49,7 +49,7 @@ pub(super) enum At {
     /// `allow_on_headers_stop_iteration` the body comes while the headers wait, and no callback repeats it.
     Headers { end_of_stream: bool, arrived: Arrived },
     /// At its body.
-    Body { batch: Batch, size: usize },
+    Body { batch: Box<Batch>, size: usize },
 }
 
 /// How much of a body has come while the headers waited.
@@ -78,8 +78,8 @@ pub(super) fn refuse(gate: &Gate, host: &impl Host, refusal: Refusal, has_origin
 
 pub(super) fn count_refusal(gate: &Gate, host: &impl Host, refusal: Refusal) {
     debug!("{}", refusal.code());
-    gate.counters().add(format!("batch_refusals.reason.{}", refusal.code()), 1);
-    host.note_reason(refusal.code());
+    gate.counters().count_seldom(format!("batch_refusals.reason.{}", refusal.code()));
+    note_reason(gate, host, refusal.code());
 }
 
 pub(super) fn answered(host: &impl Host, answer: &Answer, has_origin: bool) -> Next {
@@ -87,8 +87,15 @@ pub(super) fn answered(host: &impl Host, answer: &Answer, has_origin: bool) -> N
     Ok((Flow::Pause, State::Answered))
 }
 
+/// Notes why a request proves nothing, or why a batch is refused, if an access log reads it (`accessLogReason`).
+pub(super) fn note_reason(gate: &Gate, host: &impl Host, code: &str) {
+    if gate.config().access_log_reason {
+        host.note_reason(code);
+    }
+}
+
 /// Counts the outcome of a request, and logs why it proves nothing.
-pub(super) fn count_and_log(gate: &Gate, outcome: &str, reason: Option<Reason>) {
+pub(super) fn count_and_log(gate: &Gate, outcome: &'static str, reason: Option<Reason>) {
     gate.counters().count_decision(outcome, reason.map(|reason| reason.rejection));
     match reason {
         Some(reason) if outcome == "reported" => info!("would be rejected: {reason}"),

@@ -25,6 +25,8 @@ pub struct Config {
     pub(crate) usual_header: Option<IdentityHeader>,
     /// `forwardToken`: whether Kinto gets the token too.
     pub(crate) forward_token: bool,
+    /// `accessLogReason`: whether the reason is noted for an access log.
+    pub(crate) access_log_reason: bool,
     /// `tokenCache`: how many verified tokens are remembered, in how many bytes.
     pub(crate) token_cache: CacheLimits,
     /// `batch`: limits of the batch endpoint.

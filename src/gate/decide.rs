@@ -6,7 +6,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::answer::Answer;
-use crate::counters::Counters;
+use crate::counters::{Count, Counters};
 use crate::gate::cache::TokenCache;
 use crate::gate::choose::{Chosen, choose};
 use crate::gate::clock::Clock;
@@ -68,7 +68,7 @@ impl Gate {
     /// Decides on a request at the time `now`.
     #[must_use]
     pub fn decide(&self, request: &impl Request, now: NumericDate) -> Decision<'_> {
-        self.decision(&self.prove(request, now, None), request)
+        self.decision(self.prove(request, now, None), request)
     }
 
     /// What the token of a request proves at the time `now`. A token that is in `failed` is not verified again, and one
@@ -100,22 +100,17 @@ impl Gate {
     }
 
     /// The decision on a request with this proof.
-    pub(crate) fn decision<'g>(&'g self, proof: &Proof<'g>, request: &impl Request) -> Decision<'g> {
+    pub(crate) fn decision<'g>(&'g self, proof: Proof<'g>, request: &impl Request) -> Decision<'g> {
         let reason = proof.reason();
         let may_learn = |policy: &&Policy| reason.is_some_and(|reason| policy.may_learn(reason.rejection));
         Decision {
-            outcome: self.outcome(proof, request),
-            remove: proof.remove.clone(),
-            reason,
             awaits: proof.policy.filter(may_learn).map(|policy| policy.index),
-        }
-    }
-
-    /// The outcome for a request with this proof.
-    pub(crate) fn outcome(&self, proof: &Proof<'_>, request: &impl Request) -> Outcome {
-        match &proof.verdict {
-            Ok(verified) => Outcome::User(verified.user_id.clone(), verified.claims.clone()),
-            Err(reason) => self.without_proof(reason.rejection, proof.policy, request),
+            outcome: match proof.verdict {
+                Ok(verified) => Outcome::User(verified.user_id, verified.claims),
+                Err(reason) => self.without_proof(reason.rejection, proof.policy, request),
+            },
+            remove: proof.remove,
+            reason,
         }
     }
 
@@ -167,7 +162,7 @@ impl Gate {
             let Some(failed) = failed else { return self.verify(policy, token, now) };
             return failed.or_else(policy.index, token, || self.verify(policy, token, now));
         };
-        self.counters.count_hit();
+        self.counters.count(Count::CacheHits);
         let checked = policy.check_times(known.validity, now);
         let is_over = |reason: Reason| matches!(reason.rejection, Rejection::Expired | Rejection::TooOld);
         if checked.is_err_and(is_over) {
@@ -177,7 +172,7 @@ impl Gate {
     }
 
     fn verify(&self, policy: &Policy, token: &[u8], now: NumericDate) -> Result<Identity, Reason> {
-        self.counters.count_miss();
+        self.counters.count(Count::CacheMisses);
         let verified = policy.verify(token, &self.last_header, &self.counters, now)?;
         if matches!(policy.verification, Verification::On { .. }) {
             self.cache.keep(token, verified.clone());
@@ -231,10 +226,7 @@ impl Gate {
     /// Returns what was counted since the last call, by name.
     #[must_use]
     pub fn take_counts(&self) -> BTreeMap<String, u64> {
-        let evictions = self.cache.take_evictions();
-        if evictions > 0 {
-            self.counters.add("cache_evictions".to_owned(), evictions);
-        }
+        self.counters.add(Count::CacheEvictions, self.cache.take_evictions());
         self.counters.take()
     }
 }

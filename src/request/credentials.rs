@@ -151,14 +151,21 @@ fn token_start(value: &[u8], schemes: &[String]) -> Result<usize, Credential<'st
     if schemes.is_empty() || value.is_empty() {
         return Ok(0);
     }
-    let ours = |scheme: &[u8]| schemes.iter().any(|ours| scheme.eq_ignore_ascii_case(ours.as_bytes()));
-    let scheme = split_once(value, b' ').0;
-    if ours(scheme) {
-        return Ok(value.len().min(scheme.len().saturating_add(1)));
+    // Of a value that begins with one of the schemes, and what comes after the scheme.
+    let after_ours = |value: &[u8]| {
+        schemes.iter().find_map(|scheme| {
+            let (start, rest) = value.split_at_checked(scheme.len())?;
+            let is_whole = matches!(rest.first(), None | Some(b' '));
+            (is_whole && start.eq_ignore_ascii_case(scheme.as_bytes())).then_some(rest.len())
+        })
+    };
+    if let Some(rest) = after_ours(value) {
+        // Without the space.
+        return Ok(value.len().saturating_sub(rest.saturating_sub(1)));
     }
     // "Basic x,JWT y" is two fields that a proxy has joined, and one of them is meant for this filter.
     let mut others = value.split(|byte| *byte == b',').skip(1);
-    if others.any(|other| ours(split_once(other.trim_ascii_start(), b' ').0)) {
+    if others.any(|other| after_ours(other.trim_ascii_start()).is_some()) {
         return Err(Credential::Invalid(Rejection::MultipleTokens));
     }
     Err(Credential::Absent(Rejection::ForeignScheme))
@@ -168,7 +175,7 @@ fn token_start(value: &[u8], schemes: &[String]) -> Result<usize, Credential<'st
 fn bare_token(value: Cow<'_, [u8]>) -> Credential<'_> {
     if value.is_empty() {
         Credential::Absent(Rejection::NoToken)
-    } else if value.contains(&b',') {
+    } else if memchr::memchr(b',', &value).is_some() {
         // A proxy joins two fields of one name with a comma (RFC 9110 section 5.3); no token has one.
         Credential::Invalid(Rejection::MultipleTokens)
     } else if value.len() > MAX_TOKEN_BYTES {

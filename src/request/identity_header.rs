@@ -5,12 +5,14 @@
 pub(crate) struct IdentityHeader {
     name: String,
     key: String,
+    has_one_spelling: bool,
 }
 
 impl IdentityHeader {
     /// The header of this name, which must be a field name (RFC 9110 section 5.1).
     pub(crate) fn new(name: String) -> Self {
-        Self { key: wsgi_key(&name), name }
+        let key = wsgi_key(&name);
+        Self { has_one_spelling: !key.contains('_'), key, name }
     }
 
     /// The name as the filter writes it.
@@ -22,7 +24,7 @@ impl IdentityHeader {
     ///
     /// Envoy hands over names in ASCII only, so other spellings come from `-` and `_` alone.
     pub(crate) fn has_one_spelling(&self) -> bool {
-        !self.key.contains('_')
+        self.has_one_spelling
     }
 
     /// Whether WSGI would file a header of this name under the identity header's key.
@@ -33,12 +35,9 @@ impl IdentityHeader {
 
 /// Whether a header of this name has this [`wsgi_key`].
 pub(crate) fn same_key(name: &str, key: &str) -> bool {
-    if name.is_ascii() {
-        // The common case without an allocation.
-        name.len() == key.len() && name.bytes().map(fold_ascii).eq(key.bytes())
-    } else {
-        wsgi_key(name) == key
-    }
+    // The common cases without an allocation.
+    (name.len() == key.len() && name.bytes().map(fold_ascii).eq(key.bytes()))
+        || (!name.is_ascii() && wsgi_key(name) == key)
 }
 
 /// The key under which WSGI files a header, without `HTTP_` (PEP 3333): in capitals, with `_` for `-`.

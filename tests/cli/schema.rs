@@ -67,7 +67,7 @@ fn keys(object: &Value) -> BTreeSet<String> {
 fn it_has_the_settings_of_the_parser_and_no_other() {
     let schema = schema();
     let settings = known(&json!({"x": 1}));
-    assert_eq!(settings.len(), 37);
+    assert_eq!(settings.len(), 38);
     assert_eq!(keys(&schema["properties"]), settings);
     let policy = &schema["$defs"]["policy"]["properties"];
     let mut of_policies = known(&settings_with(json!({"policies": [{"name": "a", "x": 1}]})));

@@ -39,7 +39,9 @@ struct Outcome {
 
 impl Sent {
     fn gate(&self) -> Gate {
-        Gate::new(parse_config(self.settings.to_string().as_bytes(), None).unwrap())
+        let mut settings = self.settings.clone();
+        settings["accessLogReason"] = json!(true);
+        Gate::new(parse_config(settings.to_string().as_bytes(), None).unwrap())
     }
 
     /// A proxy with this request, whose call of this number fails.

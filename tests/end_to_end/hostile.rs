@@ -227,7 +227,9 @@ fn kinto_gets_the_token_only_when_it_shall() {
 fn the_access_log_has_the_reason_and_nothing_of_the_token() {
     let kinto = Kinto::behind_envoy();
     let mut config = demo_config(kinto.port("kinto"));
-    let settings = json!({"public_key": SECRET, "algorithm": "HS256", "from": {"query": "access_token"}});
+    let settings = json!({
+        "public_key": SECRET, "algorithm": "HS256", "from": {"query": "access_token"}, "accessLogReason": true,
+    });
     wasm(&mut config["static_resources"]["listeners"][0])["configuration"] = as_struct(&settings);
     let envoy = Envoy::start(&config);
     let expired = token("HS256", SECRET, &json!({"sub": "alice", "exp": 1}));

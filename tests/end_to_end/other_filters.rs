@@ -86,7 +86,7 @@ fn rate_limits_count_each_user_and_not_what_a_client_says() {
 fn the_access_log_has_the_user() {
     let kinto = Kinto::behind_envoy();
     let name = "userId-5f0c1d";
-    let envoy = envoy(kinto.port("kinto"), &[], json!({"onInvalid": "reject"}));
+    let envoy = envoy(kinto.port("kinto"), &[], json!({"onInvalid": "reject", "accessLogReason": true}));
     let port = envoy.port("kinto");
     http::get(port, "/v1/one", &[token("alice")]);
     http::get(port, "/v1/two", &[header("userId", "admin")]);

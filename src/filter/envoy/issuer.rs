@@ -228,7 +228,7 @@ impl Issuer {
                 fault.code()
             }
         };
-        gate.counters().add(format!("jwks_fetches.policy.{}.result.{code}", self.name), 1);
+        gate.counters().count_seldom(format!("jwks_fetches.policy.{}.result.{code}", self.name));
     }
 
     /// Forgets the call of this token, if this issuer was called.

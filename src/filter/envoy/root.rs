@@ -8,12 +8,11 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, LogLevel};
 
 use crate::config::parse::parse;
-use crate::counters::FROM_THE_START;
+use crate::counters::{Count, Counters};
 use crate::filter::envoy::host;
 use crate::filter::envoy::http::RequestContext;
 use crate::filter::envoy::metrics::Metrics;
 use crate::filter::envoy::worker::Worker;
-use crate::gate::config::Config;
 use crate::gate::decide::Gate;
 use crate::gate::policy::Verification;
 use crate::keys::ring::KeyRing;
@@ -43,9 +42,10 @@ impl RootContext for Root {
         let configuration = self.get_plugin_configuration().unwrap_or_default();
         match parse(&configuration, Some(host::verify_signature)) {
             Ok(config) => {
-                self.metrics.add(FROM_THE_START.map(|name| (name.to_owned(), 0)).into());
-                log_at_load(&config, &mut self.metrics);
-                self.worker = Some(Rc::new(Worker::new(self.id, Gate::new(config))));
+                self.metrics.add(Counters::from_the_start().map(|name| (name, 0)).collect());
+                let gate = Gate::new(config);
+                log_at_load(&gate);
+                self.worker = Some(Rc::new(Worker::new(self.id, gate)));
                 true
             }
             Err(reason) => {
@@ -92,16 +92,16 @@ fn follow_log_level() {
 }
 
 /// Says at load what an operator should know.
-fn log_at_load(config: &Config, metrics: &mut Metrics) {
-    for warning in &config.warnings {
+fn log_at_load(gate: &Gate) {
+    for warning in &gate.config().warnings {
         warn!("{warning}");
     }
-    for policy in &config.policies {
+    for policy in &gate.config().policies {
         if policy.keys().and_then(KeyRing::current).is_some_and(|keys| keys.lacks_host()) {
             info!(
                 "the host offers no verify_signature; signatures are verified in the module, which is slower"
             );
-            metrics.add([("host_verification_missing".to_owned(), 1)].into());
+            gate.counters().count(Count::HostVerificationMissing);
         }
         if matches!(policy.verification, Verification::Off) {
             warn!("VERIFYTOKEN IS FALSE: EVERY TOKEN IS BELIEVED, SIGNED OR NOT. FOR DEVELOPMENT ONLY.");

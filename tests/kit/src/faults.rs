@@ -173,6 +173,7 @@ pub fn of_kinto_jwt_settings() -> Vec<(Value, &'static [&'static str])> {
             &["userIdHeader is a header with another meaning"],
         ),
         (settings_with(json!({"forwardToken": 1})), &["forwardToken is neither true nor false"]),
+        (settings_with(json!({"accessLogReason": "yes"})), &["accessLogReason is neither true nor false"]),
         (
             settings_with(json!({"batch": {"maxBytes": 0}})),
             &["batch.maxBytes is not a whole number of bytes"],

@@ -48,8 +48,10 @@ impl Host for Memory {
         Ok(())
     }
 
-    fn add_field(&self, _: List, _: &str, _: &[u8]) -> Result<(), HostError> {
-        unreachable!("there is no answer of Kinto")
+    fn add_field(&self, list: List, name: &str, value: &[u8]) -> Result<(), HostError> {
+        assert_eq!(list, List::RequestHeaders);
+        self.headers.borrow_mut().0.push((name.to_ascii_lowercase(), value.to_vec()));
+        Ok(())
     }
 
     fn client_certificate(&self) -> Result<Vec<u8>, HostError> {
