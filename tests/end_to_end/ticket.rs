@@ -1,6 +1,6 @@
 //! The identity as a signed cookie: what Kinto believes, what a client can do with cookies, how the secret is changed.
 
-mod cookies;
+pub(crate) mod cookies;
 
 use std::process::{Command, Stdio};
 

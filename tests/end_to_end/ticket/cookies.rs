@@ -14,7 +14,7 @@ use kit::table::{Case, settings_with};
 use kit::tokens::{now, rs256};
 
 /// Spellings of a cookie, TICKET for its value.
-pub(super) const SPELLINGS: [&str; 22] = [
+pub(crate) const SPELLINGS: [&str; 22] = [
     "kjwt=TICKET",
     "kjwt=\"TICKET\"",
     "kjwt =TICKET",

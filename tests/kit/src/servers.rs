@@ -275,6 +275,15 @@ impl Envoy {
         Self::try_start(config, options).unwrap_or_else(|log| panic!("Envoy did not start:\n{log}"))
     }
 
+    /// With this much address space at the most, in bytes, and one worker; its log when it does not come up.
+    pub fn try_start_within(address_space: u64, config: &Value) -> Result<Self, String> {
+        let envoy = envoy();
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--as={address_space}")).arg(envoy.get_program());
+        command.envs(envoy.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Self::try_start_as(command, config, &["--concurrency", "1"])
+    }
+
     fn listeners(&self) -> HashMap<String, u16> {
         let listeners = http::get(self.admin, "/listeners?format=json", &[]).json();
         let listeners = listeners["listener_statuses"].as_array().cloned().unwrap_or_default();
