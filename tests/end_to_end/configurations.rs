@@ -134,8 +134,8 @@ fn the_example_settings_are_accepted_by_envoy() {
     let files = std::fs::read_dir(project("envoy/settings")).unwrap().count();
     assert_eq!(
         files,
-        names.len() + 4,
-        "and issuer-cluster.yaml, and three that plugin_file, other_filters and bound_tokens load"
+        names.len() + 5,
+        "and issuer-cluster.yaml, and four that plugin_file, other_filters, bound_tokens and without_vm load"
     );
     let plugins: Vec<_> = names.iter().map(|name| (*name, as_struct(&read(name)))).collect();
     let mut config = config_of(1, &plugins);

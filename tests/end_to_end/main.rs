@@ -27,4 +27,5 @@ mod promise;
 mod rewriting;
 mod rotation;
 mod ticket;
+mod without_vm;
 mod wsgi;
