@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 use crate::rejection::Rejection;
 use crate::request::Request;
 
@@ -175,7 +177,7 @@ fn token_start(value: &[u8], schemes: &[String]) -> Result<usize, Credential<'st
 fn bare_token(value: Cow<'_, [u8]>) -> Credential<'_> {
     if value.is_empty() {
         Credential::Absent(Rejection::NoToken)
-    } else if memchr::memchr(b',', &value).is_some() {
+    } else if memchr(b',', &value).is_some() {
         // A proxy joins two fields of one name with a comma (RFC 9110 section 5.3); no token has one.
         Credential::Invalid(Rejection::MultipleTokens)
     } else if value.len() > MAX_TOKEN_BYTES {

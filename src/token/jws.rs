@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use base64::Engine;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
+use memchr::memchr;
 use serde_json::Value;
 
 use crate::json;
@@ -46,14 +47,13 @@ impl<'t> Token<'t> {
         padding: Padding,
         last: &LastHeader,
     ) -> Result<Self, Rejection> {
-        let mut parts = token.split(|byte| *byte == b'.');
-        let (Some(header), Some(payload), Some(signature), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
+        let (header, rest) = cut(token).ok_or(Rejection::NotThreeParts)?;
+        let (payload, signature) = cut(rest).ok_or(Rejection::NotThreeParts)?;
+        if cut(signature).is_some() {
             return Err(Rejection::NotThreeParts);
-        };
+        }
         // Before the header is looked up: another policy may accept padding.
-        if padding == Padding::Refuse && token.contains(&b'=') {
+        if padding == Padding::Refuse && memchr(b'=', token).is_some() {
             return Err(Rejection::NotBase64Url);
         }
         let signing_input =
@@ -135,6 +135,12 @@ fn parse_header(header: &[u8]) -> Result<Value, Rejection> {
         return Err(Rejection::KidNotString);
     }
     Ok(header)
+}
+
+/// What is before the first dot, and what is after it.
+fn cut(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (part, rest) = text.split_at_checked(memchr(b'.', text)?)?;
+    Some((part, rest.split_first()?.1))
 }
 
 /// Decodes base64url without other characters, and with unused bits that are zero. If there is padding, all of it must
