@@ -162,10 +162,11 @@ impl Equivalent<Kept> for Asked<'_> {
     /// more than all else that finds a token.
     fn equivalent(&self, kept: &Kept) -> bool {
         let ((chunks, rest), (kept_chunks, kept_rest)) = (self.0.as_chunks(), kept.0.as_chunks());
-        let mut pairs = chunks.iter().zip(kept_chunks);
-        self.0.len() == kept.0.len()
-            && pairs.all(|(one, other)| u128::from_le_bytes(*one) == u128::from_le_bytes(*other))
-            && rest == kept_rest
+        let pairs = chunks.iter().zip(kept_chunks);
+        let difference = pairs.fold(0, |difference, (one, other)| {
+            difference | (u128::from_le_bytes(*one) ^ u128::from_le_bytes(*other))
+        });
+        self.0.len() == kept.0.len() && difference == 0 && rest == kept_rest
     }
 }
 
