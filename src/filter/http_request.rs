@@ -137,7 +137,10 @@ impl HttpRequest {
         let next = match self.take() {
             State::Splicing(splicer) => splice_body(gate, host, splicer, size, end_of_stream),
             State::Overflowed(answer) => replace_body(host, *answer, size),
-            state => Ok((Flow::Continue, state)),
+            state => {
+                self.state = state;
+                return Flow::Continue;
+            }
         };
         self.settle(gate, host, next)
     }
