@@ -115,7 +115,7 @@ $(VENV)/bench.done: benches/requirements.txt $(VENV)/test.done
 
 # make bench BENCH=--quick is for development; benches/README.md says what is measured, and how.
 bench: build $(VENV)/bench.done
-	@command -v wrk > /dev/null || { echo "bench: apt-get install --no-install-recommends wrk" >&2; exit 1; }
+	@command -v wrk > /dev/null || { echo "bench: apt-get install --no-install-recommends wrk valgrind" >&2; exit 1; }
 	# With all that the SDK exports: the linker of our own module leaves some of it out.
 	CARGO_TARGET_WASM32_WASIP1_LINKER=rust-lld \
 	    cargo build --locked --release --target wasm32-wasip1 --manifest-path benches/noop/Cargo.toml --target-dir target/noop

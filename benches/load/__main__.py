@@ -42,7 +42,10 @@ def main() -> int:
         if not module.exists():
             raise SystemExit(f"bench: {module.name} is missing: run `make bench`, which builds it")
     # These come with `make bench`, not with Python.
-    import end_to_end, footprint, growth, hostile, limits, machine, plots, report, table  # noqa: E401
+    import end_to_end, footprint, growth, hostile, instructions, limits, machine, plots, report, table  # noqa: E401
+
+    if "table" in only:
+        instructions.require()
 
     config.module, config.noop = chosen.module.resolve(), chosen.noop.resolve()
     config.cache_setting = not chosen.no_token_cache
@@ -92,15 +95,16 @@ def main() -> int:
         section("The core, natively", core)
     progress("done")
 
+    asked = f"{report.of_cost(results)}\n" if results else ""
     held = limits.check(results, found, memory, costs, chosen.module)
     conditions = report.of_machine(machine.describe(), rounds, load.quiet)
-    text = "\n".join(["# How fast\n", conditions, f"## Must hold\n\n{report.of_limits(held)}", *sections])
+    text = "\n".join(["# How fast\n", asked + conditions, *sections, f"## Must hold\n\n{report.of_limits(held)}"])
     (chosen.report / "report.md").write_text(text)
     if results:
         print(report.of_results(results))
     if costs:
         print(report.of_hostile(costs))
-    print(report.of_limits(held))
+    print(asked + report.of_limits(held))
     print(conditions)
     return 0 if all(limit.holds for limit in held) else 1
 

@@ -29,9 +29,9 @@ def wasm(path: pathlib.Path, vm: str, settings: dict | None = None) -> dict:
     return {"name": vm, "typed_config": {"@type": f"{TYPE}.filters.http.wasm.v3.Wasm", "config": config}}
 
 
-def ours(vm: str, alg: str = "RS256", cache: dict | None = None) -> dict:
-    """This filter; `cache` is its setting `tokenCache`."""
-    settings = {"public_key": public_key(alg), "algorithm": alg, "auth_type": "Bearer"}
+def ours(vm: str, alg: str = "RS256", cache: dict | None = None, settings: dict | None = None) -> dict:
+    """This filter; `cache` is its setting `tokenCache`, and `settings` are others."""
+    settings = {"public_key": public_key(alg), "algorithm": alg, "auth_type": "Bearer", **(settings or {})}
     if cache is not None and cache_setting:
         settings["tokenCache"] = cache
     return wasm(module, vm, settings)
@@ -54,9 +54,10 @@ def jwt_authn(alg: str = "RS256", cache: int = 0) -> dict:
     return {"name": "jwt_authn", "typed_config": config}
 
 
-def direct(who: bool = True) -> list[dict]:
+def direct(who: bool = True, user: str = "userid") -> list[dict]:
+    """`user` is the identity header."""
     answer = {"status": 200, "body": {"inline_string": "ok"}}
-    header = {"header": {"key": "x-who", "value": "%REQ(userid)%"}}
+    header = {"header": {"key": "x-who", "value": f"%REQ({user})%"}}
     check = {"match": {"prefix": WHO}, "direct_response": answer, "response_headers_to_add": [header]}
     return [check] * who + [{"match": {"prefix": "/"}, "direct_response": answer}]
 
@@ -83,6 +84,12 @@ def listener(name: str, filters: list[dict], routes: list[dict] | None = None, p
         "per_connection_buffer_limit_bytes": 2097152,
         "filter_chains": [{"filters": [{"name": "hcm", "typed_config": manager}]}],
     }
+
+
+def filters_of(listener: dict) -> list[dict]:
+    """The filters that `listener` was called with."""
+    (connection,) = listener["filter_chains"][0]["filters"]
+    return connection["typed_config"]["http_filters"][:-1]
 
 
 def cluster(name: str, port: int = 0, pipe: str | None = None) -> dict:

@@ -18,6 +18,12 @@ def cpu_ns(pid: int) -> int:
     return total
 
 
+def worker(pid: int) -> str:
+    """The id of the thread of Envoy's first worker."""
+    tasks = pathlib.Path(f"/proc/{pid}/task").iterdir()
+    return next(task.name for task in tasks if (task / "comm").read_text().startswith("wrk:worker_0"))
+
+
 def rss_kib(pid: int) -> int:
     return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
 

@@ -93,6 +93,15 @@ class Requests:
                 file.write(b"%d\n%b\n" % (len(one), one))
         self.path, self.count, self.place = pathlib.Path(file.name), len(raws), 0
 
+    def all(self) -> list[bytes]:
+        """The requests as they go over the wire."""
+        found, rest = [], self.path.read_bytes()
+        while rest:
+            length, _, rest = rest.partition(b"\n")
+            found.append(rest[: int(length)])
+            rest = rest[int(length) + 1 :]
+        return found
+
     def again(self) -> "Requests":
         """The same file, from its beginning."""
         return copy.copy(self)

@@ -71,15 +71,16 @@ class Server:
 class Envoy(Server):
     """Listeners by name; `concurrency` workers."""
 
-    def __init__(self, config: dict, concurrency: int = 1):
+    def __init__(self, config: dict, concurrency: int = 1, wrapper=()):
+        """`wrapper` is a command that runs Envoy, in the server's folder."""
         super().__init__()
         directory = pathlib.Path(self.directory.name)
         file, address = directory / "envoy.yaml", directory / "admin"
         file.write_text(json.dumps(config))
         self.spawn([
-            BIN / "envoy", "--config-path", file, "--admin-address-path", address, "--use-dynamic-base-id",
+            *wrapper, BIN / "envoy", "--config-path", file, "--admin-address-path", address, "--use-dynamic-base-id",
             "--concurrency", concurrency, "--log-level", "warning",
-        ])  # fmt: skip
+        ], cwd=directory)  # fmt: skip
 
         def ready():
             self.admin = int(address.read_text().rpartition(":")[2])

@@ -4,6 +4,7 @@ import dataclasses
 import statistics
 
 import config
+import instructions
 from load import Sample, added, interleave, load, median_ratio, median_us
 from requests import Requests, claim, mint, with_bad_signatures
 from servers import Envoy, fetch
@@ -12,6 +13,10 @@ ALGORITHMS = ["RS256", "ES256", "PS256", "EdDSA", "HS256"]
 OFF = {"maxEntries": 0}
 # Those whose differences are a few microseconds are measured twice a round.
 TIGHT = ["none", "noop", "RS256 warm", "RS256 jwt_authn cached"]
+# Those whose instructions are counted.
+COUNTED = ["none", "none without", "noop", "no token", "RS256 warm", "random", "RS256 jwt_authn cached", "RS256 cold", "RS256 jwt_authn"]
+# As `make run` and docs/identity.md have it: a name that nobody can guess.
+RANDOM_HEADER = "X-User-5f0c1d9a2b7e4836"
 
 
 @dataclasses.dataclass
@@ -20,10 +25,17 @@ class Variant:
     listener: str
     requests: Requests
     user: str | None = None
+    base: str = "none"
+    """The variant without a filter that gets the same requests."""
 
 
 def variants(algorithms: list[str]) -> tuple[list[dict], dict[str, Variant]]:
-    listeners = [config.listener("none", []), config.listener("noop", [config.wasm(config.noop, "noop")])]
+    random = [config.ours("random", settings={"userIdHeader": RANDOM_HEADER})]
+    listeners = [
+        config.listener("none", []),
+        config.listener("noop", [config.wasm(config.noop, "noop")]),
+        config.listener("random", random, config.direct(user=RANDOM_HEADER)),
+    ]
     table = {}
     for alg in algorithms:
         own, cold, native, cached = (f"{alg} {kind}" for kind in ("own", "cold", "jwt_authn", "jwt_authn cached"))
@@ -36,9 +48,12 @@ def variants(algorithms: list[str]) -> tuple[list[dict], dict[str, Variant]]:
         tokens = mint(alg, 1000)
         one, user = Requests.with_tokens(tokens[:1]), claim(tokens[0], "sub")
         if not table:
+            without = Requests.with_tokens([None])
             table["none"] = Variant("no filter", "none", one)
+            table["none without"] = Variant("no filter, no token", "none", without, base="none without")
             table["noop"] = Variant("an SDK filter that does nothing", "noop", one)
-            table["no token"] = Variant("this filter, no token", own, Requests.with_tokens([None]), "public")
+            table["no token"] = Variant("this filter, no token", own, without, "public", "none without")
+            table["random"] = Variant("this filter, one token, a random `userIdHeader`", "random", one, user)
             table[f"{alg} set"] = Variant("this filter, 1,000 tokens in turn", own, Requests.with_tokens(tokens), user)
         bad = Requests.with_tokens(with_bad_signatures(tokens))
         table[f"{alg} warm"] = Variant("this filter, one token", own, one, user)
@@ -64,11 +79,20 @@ def first(requests: Requests) -> str:
 
 
 class Results:
-    def __init__(self, table: dict[str, Variant], cpu: dict[str, list[Sample]], latency: dict[str, list[Sample]]):
-        self.table, self.cpu, self.latency = table, cpu, latency
+    """By variant: samples of CPU and of latency, and instructions for one request."""
+
+    def __init__(self, table: dict[str, Variant], cpu: dict, latency: dict, instructions: dict[str, float], how: str):
+        self.table, self.cpu, self.latency, self.instructions = table, cpu, latency, instructions
+        self.how = how
 
     def added(self, name: str) -> list[float]:
-        return added(self.cpu[name], self.cpu["none"])
+        """Microseconds over those of no filter, round by round."""
+        return added(self.cpu[name], self.cpu[self.table[name].base])
+
+    def added_instructions(self, name: str) -> float | None:
+        if name not in self.instructions:
+            return None
+        return self.instructions[name] - self.instructions[self.table[name].base]
 
     def ratio(self, name: str, other: str) -> float:
         """Of the CPU added over no filter."""
@@ -78,10 +102,12 @@ class Results:
         for name, variant in self.table.items():
             latency = self.latency[name]
             yield {
+                "name": name,
                 "alg": name.split()[0] if name.split()[0] in ALGORITHMS else "",
                 "label": variant.label,
                 "us": median_us(self.cpu[name]),
                 "added": statistics.median(self.added(name)),
+                "instructions": self.added_instructions(name),
                 "p50": statistics.median(sample.p50 for sample in latency),
                 "p99": statistics.median(sample.p99 for sample in latency),
             }
@@ -89,6 +115,12 @@ class Results:
 
 def measure(rounds: int, latency_rounds: int, algorithms: list[str]) -> Results:
     listeners, table = variants(algorithms)
+    filters = {listener["name"]: config.filters_of(listener) for listener in listeners}
+    counts = {
+        name: instructions.per_request(filters[table[name].listener], table[name].requests)
+        for name in COUNTED
+        if name in table
+    }
     with Envoy(config.envoy(listeners)) as envoy:
         for variant in table.values():
             prove(envoy, variant)
@@ -105,4 +137,4 @@ def measure(rounds: int, latency_rounds: int, algorithms: list[str]) -> Results:
         # V8 compiles what runs often for a second time, in the background: not in a counted round.
         interleave(list(table), 1, cpu)
         samples = interleave([*table, *(name for name in TIGHT if name in table)], rounds, cpu)
-        return Results(table, samples, interleave(list(table), latency_rounds, latency))
+        return Results(table, samples, interleave(list(table), latency_rounds, latency), counts, instructions.how())
