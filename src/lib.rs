@@ -24,7 +24,7 @@
 //! # One request, in order
 //!
 //! ```text
-//!  filter   strips the identity headers, in every spelling
+//!  filter   strips the identity headers that have several spellings
 //!    gate   chooses a policy:
 //!    request  finds one token, in the places of each policy
 //!    token    reads its issuer, which may only choose the policy
@@ -46,8 +46,9 @@
 //!
 //! The rules, and the file that keeps each:
 //!
-//! 1. Every header that WSGI files under the key of the identity header, of `userId` or of a claim header is removed, on
-//!    every path and method, before anything else (`filter/headers.rs`, `request/identity_header.rs`).
+//! 1. Every header that WSGI files under the key of the identity header, of `userId` or of a claim header is removed, or
+//!    written over, on every path and method, before the request waits, is answered or goes on (`filter/headers.rs`,
+//!    `request/identity_header.rs`).
 //! 2. In the places of one policy, a request has one token or none: two different tokens prove nothing
 //!    (`request/credentials.rs`). The first policy that finds a token of its issuer, or that names no issuer, decides
 //!    alone (`gate/choose.rs`).

@@ -107,7 +107,7 @@ def cached_tokens(rounds: int, quick: bool) -> Plot:
     xs = [1, 100, 1_000] if quick else [1, 10, 100, 1_000, 10_000, 100_000]
     plot = Plot(
         "cached-tokens", "Tokens in turn (ES256)", "tokens", "CPU added over no filter, us", xs, {}, log=True,
-        notes="In turn is the worst order for an LRU: with more tokens than `maxEntries`, none is found.",
+        notes="In turn is the worst order for a cache: an LRU finds none if there are more tokens than `maxEntries`.",
     )  # fmt: skip
     listeners = [
         config.listener("no filter", []),

@@ -1,4 +1,4 @@
-//! The headers of a request: the filter strips them, decides on them, and writes the identity.
+//! The headers of a request: the filter decides on them, and writes or removes those that only it may write.
 
 use std::borrow::Cow;
 
@@ -70,6 +70,8 @@ fn decide_headers<H: Host>(gate: &Gate, host: &H, end_of_stream: bool, waited: O
     let headers = &headers;
     let (mut decision, now) = decide(gate, host, headers)?;
     if let Some(policy) = decision.awaits.filter(|_| waited.is_none()) {
+        // While it waits, an access log would show what the client claims.
+        write_identity(gate, host, &Outcome::Anonymous, are_stripped)?;
         write_ticket(gate, host, None, now)?;
         match host.wait(policy)? {
             Wait::Granted => {

@@ -1,7 +1,7 @@
 //! One request on its way through the host, as a state machine.
 //!
-//! The first callback removes the client's own identity headers, before the filter decides, waits or answers. A request
-//! goes to Kinto only from a state in which this was decided. Wherever a call to the host fails, the request is
+//! The first callback removes the client's own identity headers, or writes over them, before the request waits, is
+//! answered or goes on. It goes to Kinto only from a state in which this was decided. Wherever a call to the host fails, the request is
 //! answered 500 and goes no further (`HttpRequest::settle`).
 
 use log::error;

@@ -17,7 +17,7 @@ use crate::gate::policy::Identity;
 /// Bytes of an entry without its texts: the words in the tables, the times, and the overhead of the allocator.
 const ENTRY_OVERHEAD: usize = 256;
 
-/// The part of the cache for tokens that were used more than once. No entry may be larger.
+/// The part of the cache for tokens that are used again and again. No entry may be larger.
 const HOT: f64 = 0.8;
 
 /// Limits of the cache (`tokenCache`).
@@ -37,12 +37,13 @@ impl Default for CacheLimits {
 
 /// The verified tokens of one configuration in one worker; a new configuration starts with none.
 ///
-/// If there is no room, a token that was used only once goes first (S3-FIFO): a client that sends one token after
-/// another does not push out those that are used again and again.
+/// In a cache that is full, new tokens push out each other first, and not those that are used again and again (S3-FIFO).
 #[derive(Debug)]
 pub(crate) struct TokenCache {
     /// `None` keeps no token.
     entries: Option<RefCell<Entries>>,
+    /// Bytes of the largest entry.
+    largest: usize,
     evictions: Evictions,
 }
 
@@ -52,7 +53,7 @@ impl TokenCache {
     pub(crate) fn new(limits: CacheLimits) -> Self {
         let evictions = Evictions::default();
         let entries = entries(limits, evictions.clone()).map(RefCell::new);
-        Self { entries, evictions }
+        Self { entries, largest: limits.max_bytes.saturating_sub(limits.max_bytes.div_ceil(4)), evictions }
     }
 
     /// Finds a token.
@@ -62,9 +63,16 @@ impl TokenCache {
 
     /// Keeps a verified token. Forgets others if there is no room.
     pub(crate) fn keep(&self, token: &[u8], verified: Identity) {
-        if let Some(entries) = &self.entries {
-            entries.borrow_mut().insert(Kept(token.into()), verified);
+        let Some(entries) = self.entries.as_ref().filter(|_| entry_size(token, &verified) <= self.largest)
+        else {
+            return;
+        };
+        let mut entries = entries.borrow_mut();
+        // One that is replaced would count as forgotten to make room.
+        if entries.contains_key(&Asked(token)) {
+            entries.remove(&Asked(token));
         }
+        entries.insert(Kept(token.into()), verified);
     }
 
     /// Forgets all tokens, because the keys have changed.
@@ -87,15 +95,17 @@ impl TokenCache {
     }
 }
 
-/// `None` if these limits allow for no entry.
+/// `None` if the limit is no entry.
 fn entries(limits: CacheLimits, evictions: Evictions) -> Option<Entries> {
     let bytes = u64::try_from(limits.max_bytes).ok()?;
     // With the limit of bytes alone, which is the library's: no entry counts for less than its share.
     let share = bytes.div_ceil(u64::try_from(limits.max_entries).ok().filter(|entries| *entries > 0)?);
     // A single entry must fit into the hot part.
     let share = share.min(bytes.saturating_sub(bytes.div_ceil(4)));
+    // The library remembers half as many tokens that it has forgotten.
+    let items = limits.max_entries.min(limits.max_bytes / ENTRY_OVERHEAD);
     let options = OptionsBuilder::new()
-        .estimated_items_capacity(limits.max_entries)
+        .estimated_items_capacity(items)
         .weight_capacity(bytes)
         .hot_allocation(HOT)
         .shards(1)
@@ -306,6 +316,18 @@ mod tests {
         assert_eq!((cache.take_evictions(), cache.take_evictions()), (5, 0));
         cache.clear();
         assert_eq!((held(&cache), cache.take_evictions()), ((0, 0), 0));
+        // Neither one that is replaced nor one that is not kept.
+        (0..3).for_each(|_| cache.keep(&numbered(1), alice()));
+        cache.keep(&[b'x'; 9_000_000], alice());
+        assert_eq!((held(&cache).0, cache.take_evictions()), (1, 0));
+    }
+
+    #[test]
+    fn what_was_forgotten_takes_little_memory() {
+        let cache = cache(usize::MAX, 100_000);
+        (0..20_000).for_each(|number| cache.keep(&numbered(number), alice()));
+        let held = cache.entries.as_ref().unwrap().borrow().memory_used().total();
+        assert!(held < 100_000, "{held}");
     }
 
     #[test]
