@@ -5,14 +5,14 @@ import statistics
 
 import config
 import instructions
-from load import Sample, added, interleave, load, median_ratio, median_us
+from load import NEVER, Sample, interleave, load, median_us
 from requests import Requests, claim, mint, with_bad_signatures
 from servers import Envoy, fetch
 
 ALGORITHMS = ["RS256", "ES256", "PS256", "EdDSA", "HS256"]
 OFF = {"maxEntries": 0}
-# Those whose differences are a few microseconds are measured twice a round.
-TIGHT = ["none", "noop", "RS256 warm", "RS256 jwt_authn cached"]
+# Those that add a few microseconds are measured three times a round.
+TIGHT = 2 * ["noop", "no token", "random", "RS256 warm", "RS256 jwt_authn cached"]
 # Those whose instructions are counted.
 COUNTED = ["none", "none without", "noop", "no token", "RS256 warm", "random", "RS256 jwt_authn cached", "RS256 cold", "RS256 jwt_authn"]
 # As `make run` and docs/identity.md have it: a name that nobody can guess.
@@ -79,15 +79,15 @@ def first(requests: Requests) -> str:
 
 
 class Results:
-    """By variant: samples of CPU and of latency, and instructions for one request."""
+    """By variant: samples of CPU, its own and that of no filter just before; of latency; and instructions."""
 
     def __init__(self, table: dict[str, Variant], cpu: dict, latency: dict, instructions: dict[str, float], how: str):
         self.table, self.cpu, self.latency, self.instructions = table, cpu, latency, instructions
         self.how = how
 
     def added(self, name: str) -> list[float]:
-        """Microseconds over those of no filter, round by round."""
-        return added(self.cpu[name], self.cpu[self.table[name].base])
+        """Microseconds over those of no filter just before, round by round."""
+        return [sample.cpu[0] - sample.cpu[1] for sample in self.cpu[name]]
 
     def added_instructions(self, name: str) -> float | None:
         if name not in self.instructions:
@@ -95,8 +95,9 @@ class Results:
         return self.instructions[name] - self.instructions[self.table[name].base]
 
     def ratio(self, name: str, other: str) -> float:
-        """Of the CPU added over no filter."""
-        return median_ratio(self.added(name), self.added(other))
+        """Of the medians of the CPU added. Without any, nothing is below a limit."""
+        one, base = (statistics.median(self.added(variant)) for variant in (name, other))
+        return one / base if base > 0 else NEVER
 
     def rows(self):
         for name, variant in self.table.items():
@@ -127,7 +128,12 @@ def measure(rounds: int, latency_rounds: int, algorithms: list[str]) -> Results:
 
         def cpu(name: str) -> Sample:
             variant = table[name]
-            return load(envoy.ports[variant.listener], variant.requests, [envoy.pid])
+            base = table[variant.base]
+            without = load(envoy.ports[base.listener], base.requests, [envoy.pid])
+            if variant is base:
+                return dataclasses.replace(without, cpu=2 * without.cpu)
+            sample = load(envoy.ports[variant.listener], variant.requests, [envoy.pid])
+            return dataclasses.replace(sample, cpu=[*sample.cpu, *without.cpu])
 
         def latency(name: str) -> Sample:
             """16 clients, 16 ms between their requests: 1,000 requests per second less the time of the answers."""
