@@ -14,7 +14,8 @@ use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
 
 use crate::gate::policy::Identity;
 
-/// Bytes of an entry without its texts: the words in the tables, the times, and the overhead of the allocator.
+/// Bytes of an entry without its texts: the words in the tables, the times, and the overhead of the allocator. 253 were
+/// measured on wasm32, with a user id of 12 bytes.
 const ENTRY_OVERHEAD: usize = 256;
 
 /// The part of the cache for tokens that are used again and again. No entry may be larger.
