@@ -102,12 +102,12 @@ fn an_advisory_is_found_and_what_was_not_checked_is_never_called_good() {
 
     let today = &now_for_git();
     // The one that deny.toml accepts, and one of a version that is older than ours.
-    let accepted = [("RUSTSEC-2023-0071", "rsa", "99.0.0"), ("RUSTSEC-2020-0002", "lru", "0.1.0")];
+    let accepted = [("RUSTSEC-2023-0071", "rsa", "99.0.0"), ("RUSTSEC-2020-0002", "quick_cache", "0.1.0")];
     let (is_good, said) = advisories(Some(database(&accepted, today).path()));
     assert!(is_good && said.contains("advisories ok"), "{said}");
     assert!(said.contains(&format!("checked with the database of {}", &today[..10])), "{said}");
 
-    let found = [accepted[0], ("RUSTSEC-2020-0001", "lru", "99.0.0")];
+    let found = [accepted[0], ("RUSTSEC-2020-0001", "quick_cache", "99.0.0")];
     let (is_good, said) = advisories(Some(database(&found, today).path()));
     assert!(!is_good && said.contains("RUSTSEC-2020-0001") && !said.contains("checked with"), "{said}");
 

@@ -293,14 +293,18 @@ fn a_new_module_can_leave_a_worker_without_the_filter() {
     for (is_guarded, public, forged) in
         [(false, "kinto_jwt:public", "kinto_jwt:admin"), (true, "kinto_jwt:public", "HTTP 403")]
     {
-        let taken = std::iter::once(48).chain((2..=128).step_by(2)).any(|limit| {
+        // Whether it happens depends on when Envoy gives up the old VMs, too.
+        let taken = [48; 5].into_iter().chain((42..=72).step_by(2)).any(|limit| {
             let mut plugin = PluginFile::new(&settings);
             let mut config = plugin.config(kinto.port("kinto"));
             if is_guarded {
                 guard(&mut config["static_resources"]["listeners"][0]);
             }
             let Ok(envoy) = Envoy::try_start_within(limit * GIB, &config) else { return false };
-            let user = || http::get(envoy.port("kinto"), "/v1/", &[header("userId", "admin")]).user();
+            // Nobody, where Envoy has come to its end for want of address space.
+            let request = http::bytes("GET", b"/v1/", &[header("userId", "admin")], b"");
+            let port = envoy.port("kinto");
+            let user = || http::exchange(port, &request).map_or(String::new(), |answer| answer.user());
             let lacks_vm = || envoy.log().contains(NO_VM);
             let first = user();
             if lacks_vm() {
@@ -310,25 +314,13 @@ fn a_new_module_can_leave_a_worker_without_the_filter() {
             // As a new module does, another name makes new VMs.
             plugin.content["resources"][0]["typed_config"]["config"]["vm_config"]["vm_id"] = json!("new");
             plugin.write(&settings);
-            let stat = |name: &str| {
-                let prefix = "extension_config_discovery.http_filter.kinto-jwt-filter";
-                envoy.stat(&format!("{prefix}.{name}"))
-            };
-            wait_for("the new module", || (stat("config_reload") == 2).then_some(()));
-            if stat("config_fail") > 0 {
-                assert_eq!(user(), public, "Envoy keeps what it has");
-                return false;
-            }
-            // The worker takes it a little later.
-            let lacks_it = (0..30).any(|_| {
-                std::thread::sleep(Duration::from_millis(100));
-                lacks_vm()
-            });
-            let expected = if lacks_it { forged } else { public };
-            wait_for(CHANGED, || (user() == expected).then_some(()));
-            lacks_it
+            std::thread::sleep(Duration::from_secs(2));
+            let is_open = user() == forged;
+            let is_right = if is_open { lacks_vm() } else { [public, ""].contains(&user().as_str()) };
+            assert!(is_right, "{limit} GiB: {}", envoy.log());
+            is_open
         });
-        assert!(taken, "with no limit a new module leaves the worker without a VM");
+        assert!(taken, "{CHANGED}");
     }
 }
 
