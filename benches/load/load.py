@@ -121,8 +121,3 @@ def median_us(samples: list[Sample]) -> float:
 def added(samples: list[Sample], base: list[Sample]) -> list[float]:
     """CPU over that of `base`, round by round."""
     return [sample.us - other.us for sample, other in zip(samples, base)]
-
-
-def median_ratio(a: list[float], b: list[float]) -> float:
-    """Of the ratios of each round. A round where noise has left nothing to divide by counts as never passing."""
-    return statistics.median(x / y if y > 0 else NEVER for x, y in zip(a, b))

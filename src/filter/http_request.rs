@@ -137,10 +137,7 @@ impl HttpRequest {
         let next = match self.take() {
             State::Splicing(splicer) => splice_body(gate, host, splicer, size, end_of_stream),
             State::Overflowed(answer) => replace_body(host, *answer, size),
-            state => {
-                self.state = state;
-                return Flow::Continue;
-            }
+            state => Ok((Flow::Continue, state)),
         };
         self.settle(gate, host, next)
     }

@@ -54,7 +54,7 @@ impl TokenCache {
     pub(crate) fn new(limits: CacheLimits) -> Self {
         let evictions = Evictions::default();
         let entries = entries(limits, evictions.clone()).map(RefCell::new);
-        Self { entries, largest: limits.max_bytes.saturating_sub(limits.max_bytes.div_ceil(4)), evictions }
+        Self { entries, largest: largest(limits), evictions }
     }
 
     /// Finds a token.
@@ -96,13 +96,17 @@ impl TokenCache {
     }
 }
 
+/// Bytes of the largest entry: a little less than the hot part has.
+fn largest(limits: CacheLimits) -> usize {
+    limits.max_bytes.saturating_sub(limits.max_bytes.div_ceil(4))
+}
+
 /// `None` if the limit is no entry.
 fn entries(limits: CacheLimits, evictions: Evictions) -> Option<Entries> {
     let bytes = u64::try_from(limits.max_bytes).ok()?;
     // With the limit of bytes alone, which is the library's: no entry counts for less than its share.
-    let share = bytes.div_ceil(u64::try_from(limits.max_entries).ok().filter(|entries| *entries > 0)?);
-    // A single entry must fit into the hot part.
-    let share = share.min(bytes.saturating_sub(bytes.div_ceil(4)));
+    let share = limits.max_bytes.div_ceil(Some(limits.max_entries).filter(|entries| *entries > 0)?);
+    let share = u64::try_from(share.min(largest(limits))).ok()?;
     // The library remembers half as many tokens that it has forgotten.
     let items = limits.max_entries.min(limits.max_bytes / ENTRY_OVERHEAD);
     let options = OptionsBuilder::new()

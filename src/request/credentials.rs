@@ -153,21 +153,14 @@ fn token_start(value: &[u8], schemes: &[String]) -> Result<usize, Credential<'st
     if schemes.is_empty() || value.is_empty() {
         return Ok(0);
     }
-    // Of a value that begins with one of the schemes, and what comes after the scheme.
-    let after_ours = |value: &[u8]| {
-        schemes.iter().find_map(|scheme| {
-            let (start, rest) = value.split_at_checked(scheme.len())?;
-            let is_whole = matches!(rest.first(), None | Some(b' '));
-            (is_whole && start.eq_ignore_ascii_case(scheme.as_bytes())).then_some(rest.len())
-        })
-    };
-    if let Some(rest) = after_ours(value) {
-        // Without the space.
-        return Ok(value.len().saturating_sub(rest.saturating_sub(1)));
+    let ours = |scheme: &[u8]| schemes.iter().any(|ours| scheme.eq_ignore_ascii_case(ours.as_bytes()));
+    let scheme = split_once(value, b' ').0;
+    if ours(scheme) {
+        return Ok(value.len().min(scheme.len().saturating_add(1)));
     }
     // "Basic x,JWT y" is two fields that a proxy has joined, and one of them is meant for this filter.
     let mut others = value.split(|byte| *byte == b',').skip(1);
-    if others.any(|other| after_ours(other.trim_ascii_start()).is_some()) {
+    if others.any(|other| ours(split_once(other.trim_ascii_start(), b' ').0)) {
         return Err(Credential::Invalid(Rejection::MultipleTokens));
     }
     Err(Credential::Absent(Rejection::ForeignScheme))
