@@ -138,7 +138,7 @@ fn names_of_kubernetes_are_merged_and_converted() {
 /// What is in a text has its settings, too: they are not missing, and not those of YAML.
 #[test]
 fn settings_in_a_text_are_those_of_json() {
-    let text = json!({"public_key": public_key("rsa"), "requireExp": false, "unauthorizedUserId": "public", "leeway": 1.0});
+    let text = json!({"public_key": public_key("rsa"), "requireExp": false, "unauthorizedUserId": "public", "userIdHeader": "userId-0123456789abcdef", "leeway": 1.0});
     let base64 = kit::tokens::b64(text.to_string());
     let bytes = json!({"@type": "type.googleapis.com/google.protobuf.BytesValue", "value": base64});
     let folder = tempfile::TempDir::new().unwrap();

@@ -159,13 +159,22 @@ fn rows() -> Vec<Row> {
         row("small-buffer", unbuffered(example("envoy.yaml")), "request_body_buffer_limit: 2097152", "request_body_buffer_limit: 65536"),
         row(
             "guessable-header",
-            with_header("userIdHeader: userId-0123456789abcdef0123456789abcdef")
+            guarded("userIdHeader: userId-0123456789abcdef0123456789abcdef")
                 .replace("address: 127.0.0.1 # compose: kinto", "address: kinto"),
             "userIdHeader: userId-0123456789abcdef0123456789abcdef",
             "userIdHeader: userId",
         ),
-        row("guessable-header", with_header("userIdHeader: userId"), "address: 127.0.0.1 # compose: kinto", "address: 10.0.0.1"),
-        row("guessable-header", example("envoy.yaml").replace("address: 127.0.0.1 # compose: kinto", "address: kinto"), TICKET, "userIdHeader: userId"),
+        row("guessable-header", guarded("userIdHeader: userId"), "address: 127.0.0.1 # compose: kinto", "address: 10.0.0.1"),
+        row("guessable-header", guarded(TICKET).replace("address: 127.0.0.1 # compose: kinto", "address: kinto"), TICKET, "userIdHeader: userId"),
+        row("no-guard", example("envoy.yaml"), TICKET, "userIdHeader: userId"),
+        row("no-guard", example("envoy.yaml"), TICKET, "leeway: 5"),
+        row("no-guard", with_header("userIdHeader: userId-0123456789abcdef0123456789abcdef"), "userId-0123456789abcdef0123456789abcdef", "x-user"),
+        row("no-guard", guarded("leeway: 5"), "OVERWRITE_IF_EXISTS_OR_ADD", "ADD_IF_ABSENT"),
+        row("no-guard", guarded("leeway: 5"), "        - append:\n", "        - remove: userid\n                        - append:\n"),
+        row("no-guard", guarded("leeway: 5"), "header: { key: userid", "header: { key: user"),
+        row("no-guard", guarded("leeway: 5"), "value: not-checked", "value: unchecked"),
+        row("no-guard", guarded("leeway: 5"), "action: DENY", "action: ALLOW"),
+        row("no-guard", guarded("leeway: 5"), "any: true", "remote_ip: { address_prefix: 10.0.0.0, prefix_len: 8 }"),
         row("unknown-cluster", envoy_with_issuer(), "cluster: issuer }", "cluster: issuers }"),
         row("unknown-cluster", with_issuer("istio/sidecar/wasm-plugin.yaml", outbound), outbound, "issuer"),
         row("unknown-cluster", with_issuer("gateway/envoy-extension-policy.yaml", "issuer_example_443"), "issuer_example_443", "issuer"),
@@ -181,7 +190,7 @@ fn rows() -> Vec<Row> {
         row("fail-open", example("envoy.yaml"), "failure_policy: FAIL_RELOAD", "failOpen: yes"),
         row("small-buffer", unbuffered(example("envoy.yaml").replace("                            timeout: 30s\n", "                            timeout: 30s\n                          request_body_buffer_limit: 2097152\n")), "                          request_body_buffer_limit: 2097152\n", "                          request_body_buffer_limit: 65536\n"),
         row("small-buffer", unbuffered(listener_alone()), "request_body_buffer_limit: 2097152", "include_request_attempt_count: true"),
-        row("guessable-header", with_header("leeway: 5"), "socket_address:\n                      address: 127.0.0.1 # compose: kinto", "socketAddress:\n                      address: 10.0.0.1"),
+        row("guessable-header", guarded("leeway: 5"), "socket_address:\n                      address: 127.0.0.1 # compose: kinto", "socketAddress:\n                      address: 10.0.0.1"),
         row("issuer-not-checked", envoy_with_issuer(), "auto_sni_san_validation: true", "trust_chain_verification: ACCEPT_UNTRUSTED"),
         row("no-target", extension(), "  selector:\n    matchLabels:\n      app: kinto\n", ""),
         row("wrong-phase", extension(), "phase: AUTHN", "phase: STATS"),
@@ -265,6 +274,26 @@ fn with_header(setting: &str) -> String {
     example.replace(TICKET, setting)
 }
 
+/// The example without a ticket, with this setting, and with the guard of the header.
+fn guarded(setting: &str) -> String {
+    guarded_before("                  # Kinto gets a request", setting)
+}
+
+/// With the filter of the guard before this line.
+fn guarded_before(next: &str, setting: &str) -> String {
+    const FIRST: &str = "                http_filters:\n";
+    let guard = example("settings/header-guard.yaml");
+    let (early, filter) = guard.split_once("http_filters:\n").unwrap();
+    let lines = |text: &str, indent: &str| -> String {
+        let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+        lines.map(|line| format!("{indent}{line}\n")).collect()
+    };
+    let (early, filter) = (lines(early, &" ".repeat(16)), lines(filter, &" ".repeat(16)));
+    let text = with_header(setting);
+    assert!(text.contains(FIRST) && text.contains(next));
+    text.replace(FIRST, &format!("{early}{FIRST}")).replace(next, &format!("{filter}{next}"))
+}
+
 /// The rules that are broken in these files.
 pub(crate) fn broken(files: &[(&str, String)]) -> Vec<String> {
     let folder = tempfile::TempDir::new().unwrap();
@@ -301,6 +330,12 @@ fn each_rule_is_broken_by_a_change_and_by_nothing_else() {
     let rules = sarif["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
     let rules: BTreeSet<String> = rules.iter().map(|rule| rule["id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(seen, rules);
+}
+
+#[test]
+fn a_guard_before_the_filter_is_none() {
+    let before = guarded_before("                  - name: kinto-jwt-filter\n", "leeway: 5");
+    assert_eq!(broken(&[("file.yaml", before)]), ["no-guard"]);
 }
 
 #[test]

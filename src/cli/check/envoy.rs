@@ -2,6 +2,7 @@
 
 use crate::cli::check::capabilities::lacking;
 use crate::cli::check::finding::{Finding, Rule};
+use crate::cli::check::guard;
 use crate::cli::document::{Kind, Member, Node};
 use crate::cli::holder::Holder;
 use crate::cli::plugin::{Loaded, Plugin};
@@ -19,7 +20,9 @@ pub(crate) fn in_any_case(plugin: &Plugin) -> Vec<Finding> {
 /// What is to be said about the configuration around settings that the filter takes.
 pub(crate) fn findings(plugin: &Plugin, loaded: &Loaded) -> Vec<Finding> {
     let is_ours = plugin.holder == Holder::Envoy;
-    let found = [small_buffer(plugin, loaded), guessable_header(plugin, loaded)].into_iter().flatten();
+    let found =
+        [small_buffer(plugin, loaded), guessable_header(plugin, loaded), guard::missing(plugin, loaded)];
+    let found = found.into_iter().flatten();
     found.filter(|_| is_ours).collect()
 }
 
@@ -67,7 +70,7 @@ pub(crate) fn start(node: &Node) -> std::ops::Range<usize> {
 }
 
 /// The innermost map around the plugin that has one of these fields.
-fn around<'p>(plugin: &'p Plugin, fields: &[&str]) -> Option<&'p Node> {
+pub(super) fn around<'p>(plugin: &'p Plugin, fields: &[&str]) -> Option<&'p Node> {
     let holds = |node: &&Node| {
         node.span.start <= plugin.wasm.span.start
             && plugin.wasm.span.end <= node.span.end

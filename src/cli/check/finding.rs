@@ -44,6 +44,7 @@ pub(crate) enum Rule {
     LacksCapability,
     SmallBuffer,
     GuessableHeader,
+    NoGuard,
     UnknownCluster,
     IssuerNotChecked,
     RunsOnOutbound,
@@ -58,7 +59,7 @@ pub(crate) enum Rule {
 
 impl Rule {
     /// All of them, in the order of the documentation.
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::NotYaml,
         Self::Refused,
         Self::SecretInFile,
@@ -75,6 +76,7 @@ impl Rule {
         Self::LacksCapability,
         Self::SmallBuffer,
         Self::GuessableHeader,
+        Self::NoGuard,
         Self::UnknownCluster,
         Self::IssuerNotChecked,
         Self::RunsOnOutbound,
@@ -106,6 +108,7 @@ impl Rule {
             Self::LacksCapability => "lacks-capability",
             Self::SmallBuffer => "small-buffer",
             Self::GuessableHeader => "guessable-header",
+            Self::NoGuard => "no-guard",
             Self::UnknownCluster => "unknown-cluster",
             Self::IssuerNotChecked => "issuer-not-checked",
             Self::RunsOnOutbound => "runs-on-outbound",
@@ -148,6 +151,9 @@ impl Rule {
             Self::SmallBuffer => "Envoy's buffer is smaller than `batch.maxBytes`.",
             Self::GuessableHeader => {
                 "Kinto may be reachable past Envoy, and anybody can guess the header that it trusts."
+            }
+            Self::NoGuard => {
+                "In a worker of Envoy that cannot create its VM, Kinto believes the client: there is no guard."
             }
             Self::UnknownCluster => "No cluster has the name in `remoteJwks`.",
             Self::IssuerNotChecked => {

@@ -14,6 +14,7 @@
 mod capabilities;
 mod envoy;
 mod finding;
+mod guard;
 #[cfg(test)]
 mod hostile;
 mod issuer;

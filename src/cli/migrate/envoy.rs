@@ -5,6 +5,12 @@ use crate::cli::migrate::yaml::{HEADER, SECRET_VARIABLE};
 /// The example.
 const EXAMPLE: &str = include_str!("../../../envoy/envoy.yaml");
 
+/// What Envoy needs beside it where Kinto believes the identity header: docs/ticket.md.
+const GUARD: &str = include_str!("../../../envoy/settings/header-guard.yaml");
+
+/// The line of the example, and of the guard, after which the filters stand.
+const FILTERS: &str = "http_filters:\n";
+
 /// What comes before the settings in the example.
 const SETTINGS: &str = "value:\n";
 
@@ -17,7 +23,7 @@ const OF_TICKET: [&str; 2] = [
 /// The line of the example after which the variables of the environment can stand.
 const VM: &str = "vm_config:\n";
 
-/// The example of Envoy's configuration with these settings of the filter, which are lines of YAML.
+/// The example of Envoy's configuration with the guard, and with these settings of the filter, which are lines of YAML.
 pub(crate) fn with_settings(settings: &str) -> String {
     let (before, rest) = EXAMPLE.split_once(SETTINGS).unwrap_or((EXAMPLE, ""));
     let before = OF_TICKET.iter().fold(before.to_owned(), |before, part| before.replace(part, ""));
@@ -28,7 +34,21 @@ pub(crate) fn with_settings(settings: &str) -> String {
     let space = " ".repeat(depth.saturating_add(2));
     let settings = settings.strip_prefix(HEADER).unwrap_or(settings);
     let new: String = settings.lines().map(|line| format!("{space}{line}\n")).collect();
-    format!("{}{SETTINGS}{new}{after}", with_variable(&before, settings))
+    // The settings are the end of the filter: the guard's own filter is next.
+    let (before, next) = guarded(&with_variable(&before, settings));
+    format!("{before}{SETTINGS}{new}{next}{after}")
+}
+
+/// Puts the first part of the guard before the filters, and returns the filter that comes after this one, too.
+fn guarded(before: &str) -> (String, String) {
+    let (first, last) = before.split_once(FILTERS).unwrap_or((before, ""));
+    let space = first.rsplit('\n').next().unwrap_or_default();
+    // The first paragraph says what the guard is for.
+    let (_, guard) = GUARD.split_once("\n\n").unwrap_or_default();
+    let (early, filter) = guard.split_once(FILTERS).unwrap_or_default();
+    let early = early.trim_end().replace('\n', &format!("\n{space}"));
+    let filter = filter.lines().map(|line| format!("{space}{line}\n")).collect();
+    (format!("{first}{early}\n{space}{FILTERS}{last}"), filter)
 }
 
 /// Gives the module the variable with the secret, if the settings name it.
