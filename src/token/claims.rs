@@ -271,8 +271,8 @@ impl Rules {
         if !self.required_claims.hold(claims) {
             return Err(Rejection::ClaimMismatch);
         }
-        let granted = scopes(claims);
-        if !self.required_scopes.iter().all(|scope| granted.contains(&scope.as_str())) {
+        let is_granted = |scope: &String| scopes(claims).contains(&scope.as_str());
+        if !self.required_scopes.iter().all(is_granted) {
             return Err(Rejection::ScopeMissing);
         }
         Ok(())
