@@ -153,7 +153,7 @@ impl Rule {
                 "Kinto may be reachable past Envoy, and anybody can guess the header that it trusts."
             }
             Self::NoGuard => {
-                "In a worker of Envoy that cannot create its VM, Kinto believes the client: there is no guard."
+                "Where a worker of Envoy cannot create its VM, Kinto believes the client: there is no guard."
             }
             Self::UnknownCluster => "No cluster has the name in `remoteJwks`.",
             Self::IssuerNotChecked => {

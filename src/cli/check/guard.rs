@@ -20,7 +20,7 @@ pub(super) fn missing(plugin: &Plugin, loaded: &Loaded) -> Option<Finding> {
     let written = plugin.settings.member("userIdHeader");
     Some(Finding {
         rule: Rule::NoGuard,
-        message: "Envoy leaves the filter out of a worker that cannot create its VM: Kinto believes the identity header of the client there"
+        message: "where a worker of Envoy cannot create its VM, Envoy leaves the filter out, and Kinto believes the identity header of the client"
             .to_owned(),
         help: "write ticket: { secretEnv: .. }, and let Kinto believe tickets alone; or add envoy/settings/header-guard.yaml"
             .to_owned(),
@@ -31,17 +31,69 @@ pub(super) fn missing(plugin: &Plugin, loaded: &Loaded) -> Option<Finding> {
 /// What Envoy writes into the header before any filter, whatever the client has sent.
 fn written_first(manager: &Node) -> Option<&str> {
     let extensions = manager.field("early_header_mutation_extensions").map(Node::items).unwrap_or_default();
-    let mutations =
-        extensions.iter().filter_map(|extension| extension.field_at(&["typed_config", "mutations"]));
-    let of_header =
-        mutations.flat_map(Node::items).filter(|mutation| mutation.all().into_iter().any(is_name));
+    let configs = extensions.iter().filter_map(|extension| extension.field("typed_config"));
+    let mutations = configs.filter(|config| is_a(config, ".header_mutation.v3.HeaderMutation"));
+    let mutations = mutations.filter_map(|config| config.field("mutations")).flat_map(Node::items);
     // With two of them, the order would count.
+    let of_header = mutations.filter(|mutation| mutation.all().into_iter().any(is_name));
     let [mutation] = of_header.collect::<Vec<_>>()[..] else { return None };
-    let append = mutation.field("append").filter(|append| {
-        let action = append.field("append_action").and_then(Node::text);
-        matches!(action, Some("OVERWRITE_IF_EXISTS_OR_ADD" | "2"))
-    })?;
-    append.text_at(&["header", "value"])
+    let append = mutation.field("append")?;
+    let action = append.field("append_action")?.text()?;
+    let is_overwritten = matches!(action, "OVERWRITE_IF_EXISTS_OR_ADD" | "2");
+    append.text_at(&["header", "value"]).filter(|_| is_overwritten)
+}
+
+/// Whether an RBAC filter after this one refuses all requests that have this text in the header. A filter that has more
+/// than the guard has may do something else, and does not count.
+fn is_refused_after(plugin: &Plugin, manager: &Node, text: &str) -> bool {
+    let filters = manager.field("http_filters").map(Node::items).unwrap_or_default();
+    let mut after = filters.iter().filter(|filter| filter.span.start >= plugin.wasm.span.end);
+    after.any(|filter| refuses(filter, text) == Some(true) && !is_changed(plugin, filter))
+}
+
+/// Whether this filter refuses all requests that have this text in the header; `None` if it has no such rules.
+fn refuses(filter: &Node, text: &str) -> Option<bool> {
+    let config = filter.field("typed_config")?;
+    let rules = config.field("rules")?;
+    let is_rbac = has_only(filter, &["name", "typed_config"])
+        && is_a(config, ".filters.http.rbac.v3.RBAC")
+        && has_only(config, &["@type", "rules"])
+        && has_only(rules, &["action", "policies"]);
+    let is_deny = matches!(rules.field("action")?.text()?, "DENY" | "1");
+    let mut policies = rules.field("policies")?.members().iter().map(|policy| &policy.value);
+    let of_everybody = policies.any(|policy| {
+        let listed = |name| policy.field(name).map(Node::items).unwrap_or_default();
+        has_only(policy, &["permissions", "principals"])
+            && listed("permissions").iter().any(|permission| has_text(permission, text))
+            && listed("principals").iter().any(is_anybody)
+    });
+    Some(is_rbac && is_deny && of_everybody)
+}
+
+/// Whether a permission is that the header has this text.
+fn has_text(permission: &Node, text: &str) -> bool {
+    let is_text = |header: &Node| {
+        let exact =
+            header.field("string_match").filter(|wanted| has_only(wanted, &["exact"]))?.field("exact")?;
+        Some(
+            has_only(header, &["name", "string_match"])
+                && is_name(header.get("name")?)
+                && exact.text()? == text,
+        )
+    };
+    permission.field("header").and_then(is_text).unwrap_or(false)
+}
+
+fn is_anybody(principal: &Node) -> bool {
+    principal.field("any").and_then(Node::text) == Some("true")
+}
+
+/// Whether a route has a configuration of its own for this filter.
+fn is_changed(plugin: &Plugin, filter: &Node) -> bool {
+    let name = filter.text_at(&["name"]).unwrap_or_default();
+    let all = plugin.document.all();
+    let mut of_routes = all.iter().filter_map(|node| node.field("typed_per_filter_config"));
+    of_routes.any(|configs| configs.get(name).is_some())
 }
 
 /// Whether the text is the name of the header.
@@ -49,27 +101,13 @@ fn is_name(node: &Node) -> bool {
     node.text().is_some_and(|name| name.eq_ignore_ascii_case(ALWAYS_REMOVED))
 }
 
-/// Whether an RBAC filter after this one refuses all requests that have this text in the header.
-fn is_refused_after(plugin: &Plugin, manager: &Node, text: &str) -> bool {
-    let filters = manager.field("http_filters").map(Node::items).unwrap_or_default();
-    let after = filters.iter().filter(|filter| filter.span.start >= plugin.wasm.span.end);
-    let mut denied = after
-        .filter_map(|filter| filter.field_at(&["typed_config", "rules"]))
-        .filter(|rules| matches!(rules.field("action").and_then(Node::text), Some("DENY" | "1")));
-    denied.any(|rules| {
-        let policies = rules.field("policies").map(Node::members).unwrap_or_default();
-        policies.iter().any(|policy| {
-            let listed = |name| policy.value.field(name).map(Node::items).unwrap_or_default();
-            let is_text = |permission: &Node| {
-                permission.field("header").is_some_and(|header| {
-                    let exact = header.field_at(&["string_match", "exact"]).and_then(Node::text);
-                    header.get("name").is_some_and(is_name) && exact == Some(text)
-                })
-            };
-            let is_anybody = |principal: &Node| {
-                principal.field("any").is_some_and(|any| any.is_true(plugin.document_reader))
-            };
-            listed("permissions").iter().any(is_text) && listed("principals").iter().any(is_anybody)
-        })
-    })
+/// Whether a configuration has a type whose name ends so.
+fn is_a(config: &Node, kind: &str) -> bool {
+    config.text_at(&["@type"]).is_some_and(|url| url.ends_with(kind))
+}
+
+/// Whether a map has no other fields than these.
+fn has_only(node: &Node, fields: &[&str]) -> bool {
+    let known = fields.iter().filter(|name| node.field_member(name).is_some()).count();
+    known == node.members().len()
 }
