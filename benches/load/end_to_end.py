@@ -1,4 +1,4 @@
-"""To a real Kinto: this filter in front of it against kinto_jwt inside it; and batches."""
+"""To a real Kinto: this filter in front of it, with tickets, against kinto_jwt inside it; and batches."""
 
 import configparser
 import dataclasses
@@ -9,10 +9,14 @@ import tempfile
 
 import config
 from load import Sample, interleave, load
-from requests import Requests, mint, public_key, raw
+from pyramid.authentication import AuthTktCookieHelper
+from pyramid.request import Request
+from requests import Requests, claim, mint, public_key, raw
 from servers import ROOT, Envoy, Kinto, fetch
 
 RECORD = "/v1/buckets/bench/collections/bench/records/bench"
+SECRET = "secret-of-the-benchmark-0123456789"
+COOKIE = "kjwt"
 PATHS = {"the root, `GET /v1/`": "/v1/", "a record of the user": RECORD}
 
 
@@ -22,7 +26,8 @@ def with_kinto_jwt(directory: str) -> pathlib.Path:
     ini.optionxform = str
     ini.read(ROOT / "envoy/kinto.ini")
     prefix = "multiauth.policy.kinto_jwt."
-    ini.remove_option("app:main", prefix + "environ_key")
+    for option in [option for option in ini["app:main"] if option.startswith(prefix)]:
+        ini.remove_option("app:main", option)
     ini["app:main"].update({
         prefix + "use": "kinto_jwt.JWTAuthenticationPolicy",
         prefix + "algorithm": "RS256",
@@ -48,6 +53,12 @@ class EndToEnd:
         return min(ratio for _, _, ratio in self.per_second.values())
 
 
+def ticket(user: str) -> str:
+    """The cookie that Kinto believes, as Pyramid itself makes it."""
+    helper = AuthTktCookieHelper(SECRET, cookie_name=COOKIE, hashalg="sha512")
+    return helper.remember(Request.blank("/"), user)[0][1].partition(";")[0]
+
+
 def create_record(port: int, headers: dict):
     """The record that is read, owned by whom the headers prove; the answer's user must be that one."""
     user = json.loads(fetch(port, "/v1/", headers=headers)[2])["user"]["id"]
@@ -66,9 +77,11 @@ def measure(rounds: int, seconds: int) -> EndToEnd:
     token = mint("RS256")[0]
     headers, connections = {"authorization": f"Bearer {token}"}, 8
     with tempfile.TemporaryDirectory() as directory:
-        with Kinto(ROOT / "envoy/kinto.ini") as trusting, Kinto(with_kinto_jwt(directory)) as verifying:
+        trusting = Kinto(ROOT / "envoy/kinto.ini", {"MULTIAUTH_POLICY_KINTO_JWT_SECRET": SECRET})
+        with trusting, Kinto(with_kinto_jwt(directory)) as verifying:
+            ours = config.ours("filter", settings={"ticket": {"secret": SECRET, "cookieName": COOKIE}})
             listeners = [
-                config.listener("filter", [config.ours("filter")], config.to_cluster("trusting")),
+                config.listener("filter", [ours], config.to_cluster("trusting")),
                 config.listener("bare", [], config.to_cluster("trusting")),
                 config.listener("kinto_jwt", [], config.to_cluster("verifying")),
             ]
@@ -92,9 +105,12 @@ def measure(rounds: int, seconds: int) -> EndToEnd:
                     )
 
                 body = json.dumps({"requests": [{"method": "GET", "path": "/v1/"}] * 10})
+                # Kinto believes it for 120 seconds.
+                cookie = ticket(claim(token, "sub"))
+                create_record(envoy.ports["bare"], {"cookie": cookie})
                 batches = {
                     "filter": Requests([raw(token, "/v1/batch", body)]),
-                    "bare": Requests([raw(None, "/v1/batch", body, user="user-0000000")]),
+                    "bare": Requests([raw(None, "/v1/batch", body, more=[("cookie", cookie)])]),
                 }
                 found = interleave(list(batches), rounds, lambda name: sample(name, batches[name]))
                 both = {name: [s.cpu[0] + s.cpu[1] for s in samples] for name, samples in found.items()}

@@ -67,15 +67,13 @@ def with_bad_signatures(tokens: list[str]) -> list[str]:
 
 
 def raw(
-    token: str | None = None, path: str = "/", body: str | None = None, headers: int = 0, user: str = "", more=()
+    token: str | None = None, path: str = "/", body: str | None = None, headers: int = 0, more=()
 ) -> bytes:
     """One request as it goes over the wire, with `headers` fields in all if that is more than it needs, and with
     `more` of these names and values."""
     fields = [("host", "kinto.example"), ("user-agent", "bench"), ("accept", "application/json")]
     if token:
         fields.append(("authorization", f"Bearer {token}"))
-    if user:
-        fields.append(("userid", user))
     if body is not None:
         fields += [("content-type", "application/json"), ("content-length", str(len(body)))]
     fields += more

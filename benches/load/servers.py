@@ -101,13 +101,13 @@ class Envoy(Server):
 
 
 class Kinto(Server):
-    """`kinto start` with this file."""
+    """`kinto start` with this file, and with these variables of the environment."""
 
-    def __init__(self, ini: pathlib.Path):
+    def __init__(self, ini: pathlib.Path, variables: dict | None = None):
         super().__init__()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        environment = {**os.environ, "KINTO_INI": str(ini), "PYTHONWARNINGS": "ignore"}
+        environment = {**os.environ, "KINTO_INI": str(ini), "PYTHONWARNINGS": "ignore", **(variables or {})}
         self.spawn([BIN / "kinto", "start", "--ini", ini, "--port", self.port], env=environment)
         wait_for("Kinto", lambda: fetch(self.port, "/v1/")[0] == 200, self.process, self.log)
