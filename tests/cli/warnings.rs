@@ -174,13 +174,19 @@ fn rows() -> Vec<Row> {
         row("no-guard", guarded("leeway: 5"), "header: { key: userid", "header: { key: user"),
         row("no-guard", guarded("leeway: 5"), "value: not-checked", "value: unchecked"),
         row("no-guard", guarded("leeway: 5"), "action: DENY", "action: ALLOW"),
-        row("no-guard", guarded("leeway: 5"), "                  - name: envoy.filters.http.rbac\n", "                  - name: envoy.filters.http.rbac\n                    disabled: true\n"),
-        row("no-guard", guarded("leeway: 5"), "routes:\n", "typed_per_filter_config: { envoy.filters.http.rbac: { \"@type\": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute } }\n                      routes:\n"),
+        row("no-guard", guarded("leeway: 5"), "- name: kinto-jwt-guard\n", "- name: kinto-jwt-guard\n                    disabled: true\n"),
+        row("no-guard", guarded("leeway: 5"), "routes:\n", "typed_per_filter_config: { kinto-jwt-guard: { \"@type\": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute } }\n                      routes:\n"),
         row("no-guard", guarded("leeway: 5"), "action: DENY", "action: DENY\n                        audit_logging_options: {}"),
         row("no-guard", guarded("leeway: 5"), "                      rules:\n", "                      matcher: {}\n                      rules:\n"),
         row("no-guard", guarded("leeway: 5"), "string_match: { exact: not-checked }", "invert_match: true, string_match: { exact: not-checked }"),
         row("no-guard", guarded("leeway: 5"), "{ any: true }]", "{ any: true }]\n                            condition: {}"),
         row("no-guard", guarded("leeway: 5"), "rbac.v3.RBAC", "rbac.v3.RBACPerRoute"),
+        row("no-guard", guarded("leeway: 5"), "value: not-checked", "value: \"not-%checked\""),
+        row("no-guard", guarded("leeway: 5"), "key: userid, value: not-checked", "key: x, value: userid"),
+        row("no-guard", guarded("leeway: 5"), "        - append:\n", "        - remove_on_match: { key_matcher: { prefix: user } }\n                        - append:\n"),
+        row("no-guard", guarded("userIdHeader: X-User"), "                  - name: kinto-jwt-guard\n", "                  - { name: a, typed_config: { request: userId } }\n                  - name: kinto-jwt-guard\n"),
+        row("no-guard", example("envoy.yaml"), TICKET, &format!("{TICKET}\n                            claimsToHeaders: {{ X-User-Email: email }}")),
+        row("no-guard", with_header("userIdHeader: userId-0123456789abcdef"), "userId-0123456789abcdef", "X-Oauth2AuthenticatedUser"),
         row("no-guard", guarded("leeway: 5"), "any: true", "remote_ip: { address_prefix: 10.0.0.0, prefix_len: 8 }"),
         row("unknown-cluster", envoy_with_issuer(), "cluster: issuer }", "cluster: issuers }"),
         row("unknown-cluster", with_issuer("istio/sidecar/wasm-plugin.yaml", outbound), outbound, "issuer"),
@@ -337,6 +343,21 @@ fn each_rule_is_broken_by_a_change_and_by_nothing_else() {
     let rules = sarif["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
     let rules: BTreeSet<String> = rules.iter().map(|rule| rule["id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(seen, rules);
+}
+
+/// A second connection manager with the same filters, by an alias, and without the first part of the guard.
+#[test]
+fn each_connection_manager_needs_the_guard() {
+    let text = guarded("leeway: 5").replace("http_filters:\n", "http_filters: &filters\n");
+    let http = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
+    let second = format!(
+        "    - name: second\n      filter_chains: [{{ filters: [{{ name: http, typed_config: {{ \"@type\": {http}, stat_prefix: b, http_filters: *filters }} }}] }}]\n"
+    );
+    let both = text.replace("\n  clusters:\n", &format!("\n{second}  clusters:\n"));
+    assert_ne!(both, text);
+    assert_eq!(broken(&[("file.yaml", text)]), [""; 0]);
+    let found = broken(&[("file.yaml", both)]);
+    assert!(!found.is_empty() && found.iter().all(|rule| rule == "no-guard"), "{found:?}");
 }
 
 #[test]

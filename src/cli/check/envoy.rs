@@ -70,7 +70,7 @@ pub(crate) fn start(node: &Node) -> std::ops::Range<usize> {
 }
 
 /// The innermost map around the plugin that has one of these fields.
-pub(super) fn around<'p>(plugin: &'p Plugin, fields: &[&str]) -> Option<&'p Node> {
+fn around<'p>(plugin: &'p Plugin, fields: &[&str]) -> Option<&'p Node> {
     let holds = |node: &&Node| {
         node.span.start <= plugin.wasm.span.start
             && plugin.wasm.span.end <= node.span.end
@@ -174,12 +174,12 @@ pub(crate) fn is_loopback(address: &str) -> bool {
     address == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether the name has parts that nobody can guess: with digits among their letters, and 16 characters or more in all,
-/// as a UUID has them.
+/// Whether the name has parts that nobody can guess: with digits among their letters, four or more, and 16 characters or
+/// more in all, as a UUID has them. `X-Oauth2AuthenticatedUser` has none.
 pub(crate) fn has_random_part(name: &str) -> bool {
     let is_random = |part: &&str| part.bytes().any(|byte| byte.is_ascii_digit());
-    let parts = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(is_random);
-    parts.map(str::len).sum::<usize>() >= 16
+    let parts: String = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(is_random).collect();
+    parts.len() >= 16 && parts.bytes().filter(u8::is_ascii_digit).count() >= 4
 }
 
 /// Whether a value is there and not `null`.

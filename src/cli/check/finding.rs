@@ -153,7 +153,7 @@ impl Rule {
                 "Kinto may be reachable past Envoy, and anybody can guess the header that it trusts."
             }
             Self::NoGuard => {
-                "Where a worker of Envoy cannot create its VM, Kinto believes the client: there is no guard."
+                "Where a worker of Envoy cannot create its VM, Kinto believes the client: the guard is missing, or not whole."
             }
             Self::UnknownCluster => "No cluster has the name in `remoteJwks`.",
             Self::IssuerNotChecked => {

@@ -1,63 +1,93 @@
 //! The guard of `envoy/settings/header-guard.yaml`, for a worker of Envoy without the filter.
 
-use crate::cli::check::envoy::{around, has_random_part, start};
+use crate::cli::check::envoy::has_random_part;
 use crate::cli::check::finding::{Finding, Rule};
-use crate::cli::document::{Member, Node};
+use crate::cli::document::Node;
 use crate::cli::plugin::{Loaded, Plugin};
 
 /// The header that the filter removes from every request, whatever the identity header is.
 const ALWAYS_REMOVED: &str = "userid";
 
-/// A Kinto that believes a header that anybody can guess, behind an Envoy without the guard.
+/// Headers that Kinto believes and that anybody can write, behind an Envoy without the guard.
 pub(super) fn missing(plugin: &Plugin, loaded: &Loaded) -> Option<Finding> {
-    if loaded.config.ticket.is_some() || has_random_part(loaded.config.identity_header.name()) {
+    let config = &loaded.config;
+    let is_guessable = config.ticket.is_none() && !has_random_part(config.identity_header.name());
+    if !is_guessable && config.claim_headers.is_empty() {
         return None;
     }
-    let manager = around(plugin, &["http_filters"])?;
-    if written_first(manager).is_some_and(|text| is_refused_after(plugin, manager, text)) {
-        return None;
-    }
-    let written = plugin.settings.member("userIdHeader");
+    // With an alias of YAML, one plugin is in several of them.
+    let document = plugin.document.all();
+    let managers = document.into_iter().filter(|node| node.field("http_filters").is_some());
+    let unguarded = managers.filter(|node| holds(node, plugin)).find(|node| !is_guarded(node, plugin))?;
     Some(Finding {
         rule: Rule::NoGuard,
-        message: "where a worker of Envoy cannot create its VM, Envoy leaves the filter out, and Kinto believes the identity header of the client"
+        message: "where a worker of Envoy cannot create its WebAssembly VM, Envoy leaves the filter out, and Kinto believes the headers of the client"
             .to_owned(),
-        help: "write ticket: { secretEnv: .. }, and let Kinto believe tickets alone; or add envoy/settings/header-guard.yaml"
+        help: "add both parts of envoy/settings/header-guard.yaml, with nothing changed but the text not-checked; without claimsToHeaders, a ticket does as well: ticket: { secretEnv: .. }"
             .to_owned(),
-        span: written.map_or_else(|| start(&plugin.settings), Member::place),
+        span: unguarded.field_member("http_filters")?.span.clone(),
     })
 }
 
+/// Whether the plugin is somewhere in this value.
+fn holds(node: &Node, plugin: &Plugin) -> bool {
+    node.all().iter().any(|below| below.span == plugin.wasm.span)
+}
+
+/// Whether the guard is in this connection manager. What is not understood is no guard.
+fn is_guarded(manager: &Node, plugin: &Plugin) -> bool {
+    let filters = manager.field("http_filters").map(Node::items).unwrap_or_default();
+    let Some(text) = written_first(manager, plugin) else { return false };
+    let Some((before, [_, after @ ..])) =
+        filters.iter().position(|filter| holds(filter, plugin)).map(|own| filters.split_at(own))
+    else {
+        return false;
+    };
+    let Some(guard) = after.iter().position(|filter| refuses(filter, text) == Some(true)) else {
+        return false;
+    };
+    let (between, rest) = after.split_at(guard);
+    // Another filter could take the header away before the guard sees it.
+    let mut others = before.iter().chain(between);
+    !others.any(|filter| filter.all().into_iter().any(is_name))
+        && !rest.iter().take(1).any(|own| is_changed(plugin, own))
+}
+
 /// What Envoy writes into the header before any filter, whatever the client has sent.
-fn written_first(manager: &Node) -> Option<&str> {
+fn written_first<'m>(manager: &'m Node, plugin: &Plugin) -> Option<&'m str> {
     let extensions = manager.field("early_header_mutation_extensions").map(Node::items).unwrap_or_default();
     let configs = extensions.iter().filter_map(|extension| extension.field("typed_config"));
     let mutations = configs.filter(|config| is_a(config, ".header_mutation.v3.HeaderMutation"));
-    let mutations = mutations.filter_map(|config| config.field("mutations")).flat_map(Node::items);
+    let mutations: Vec<&Node> =
+        mutations.filter_map(|config| config.field("mutations")).flat_map(Node::items).collect();
+    if mutations.iter().any(|mutation| mutation.field("remove_on_match").is_some()) {
+        return None;
+    }
     // With two of them, the order would count.
-    let of_header = mutations.filter(|mutation| mutation.all().into_iter().any(is_name));
+    let of_header = mutations.into_iter().filter(|mutation| mutation.all().into_iter().any(is_name));
     let [mutation] = of_header.collect::<Vec<_>>()[..] else { return None };
     let append = mutation.field("append")?;
-    let action = append.field("append_action")?.text()?;
-    let is_overwritten = matches!(action, "OVERWRITE_IF_EXISTS_OR_ADD" | "2");
-    append.text_at(&["header", "value"]).filter(|_| is_overwritten)
+    let is_overwritten = matches!(append.field("append_action")?.text()?, "OVERWRITE_IF_EXISTS_OR_ADD" | "2");
+    let header = append.field("header")?;
+    let value = header.get("value")?;
+    // Envoy writes no empty value, and puts other things in the place of what is between two percent signs.
+    let is_literal = |text: &&str| !text.is_empty() && !text.contains('%') && is_text(value, plugin);
+    value.text().filter(is_literal).filter(|_| is_overwritten && header.get("key").is_some_and(is_name))
 }
 
-/// Whether an RBAC filter after this one refuses all requests that have this text in the header. A filter that has more
-/// than the guard has may do something else, and does not count.
-fn is_refused_after(plugin: &Plugin, manager: &Node, text: &str) -> bool {
-    let filters = manager.field("http_filters").map(Node::items).unwrap_or_default();
-    let mut after = filters.iter().filter(|filter| filter.span.start >= plugin.wasm.span.end);
-    after.any(|filter| refuses(filter, text) == Some(true) && !is_changed(plugin, filter))
+/// Whether Envoy reads this value as text.
+fn is_text(value: &Node, plugin: &Plugin) -> bool {
+    value.value(plugin.document_reader).is_string()
 }
 
-/// Whether this filter refuses all requests that have this text in the header; `None` if it has no such rules.
+/// Whether this filter refuses all requests that have this text in the header; `None` if it has no such rules. A filter
+/// that has more than the guard has may do something else.
 fn refuses(filter: &Node, text: &str) -> Option<bool> {
     let config = filter.field("typed_config")?;
     let rules = config.field("rules")?;
     let is_rbac = has_only(filter, &["name", "typed_config"])
         && is_a(config, ".filters.http.rbac.v3.RBAC")
-        && has_only(config, &["@type", "rules"])
+        && has_only(config, &["@type", "rules", "rules_stat_prefix", "track_per_rule_stats"])
         && has_only(rules, &["action", "policies"]);
     let is_deny = matches!(rules.field("action")?.text()?, "DENY" | "1");
     let mut policies = rules.field("policies")?.members().iter().map(|policy| &policy.value);
