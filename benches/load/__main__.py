@@ -61,6 +61,8 @@ def main() -> int:
     def section(title: str, text: str, *images: str):
         shown = "".join(f"\n![{title}]({image})\n" for image in images)
         sections.append(f"## {title}\n\n{text}{shown}")
+        # What a later part that fails would take with it.
+        (chosen.report / "report.md").write_text("\n".join(["# How fast\n", "Not complete.\n", *sections]))
 
     results = found = memory = costs = None
     if "table" in only:
