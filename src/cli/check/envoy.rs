@@ -2,7 +2,6 @@
 
 use crate::cli::check::capabilities::lacking;
 use crate::cli::check::finding::{Finding, Rule};
-use crate::cli::check::guard;
 use crate::cli::document::{Kind, Member, Node};
 use crate::cli::holder::Holder;
 use crate::cli::plugin::{Loaded, Plugin};
@@ -20,9 +19,7 @@ pub(crate) fn in_any_case(plugin: &Plugin) -> Vec<Finding> {
 /// What is to be said about the configuration around settings that the filter takes.
 pub(crate) fn findings(plugin: &Plugin, loaded: &Loaded) -> Vec<Finding> {
     let is_ours = plugin.holder == Holder::Envoy;
-    let found =
-        [small_buffer(plugin, loaded), guessable_header(plugin, loaded), guard::missing(plugin, loaded)];
-    let found = found.into_iter().flatten();
+    let found = [small_buffer(plugin, loaded), guessable_header(plugin, loaded)].into_iter().flatten();
     found.filter(|_| is_ours).collect()
 }
 
@@ -140,7 +137,7 @@ pub(crate) fn too_small(bytes: u64, needed: u64, remedy: &str) -> Finding {
 }
 
 fn guessable_header(plugin: &Plugin, loaded: &Loaded) -> Option<Finding> {
-    if loaded.config.ticket.is_some() || has_random_part(loaded.config.identity_header.name()) {
+    if loaded.config.ticket.is_some() || is_unguessable(loaded.config.identity_header.name()) {
         return None;
     }
     let routes = listener(plugin)?.all();
@@ -174,12 +171,20 @@ pub(crate) fn is_loopback(address: &str) -> bool {
     address == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether the name has parts that nobody can guess: with digits among their letters, four or more, and 16 characters or
-/// more in all, as a UUID has them. `X-Oauth2AuthenticatedUser` has none.
+/// Whether the name may have parts that nobody can guess: with digits among their letters, and 16 characters or more in
+/// all, as a UUID has them. Such a name is not shown.
 pub(crate) fn has_random_part(name: &str) -> bool {
+    random_parts(name).len() >= 16
+}
+
+/// Whether the name has such parts with four digits or more: `X-Oauth2AuthenticatedUser` can be guessed.
+pub(crate) fn is_unguessable(name: &str) -> bool {
+    has_random_part(name) && random_parts(name).bytes().filter(u8::is_ascii_digit).count() >= 4
+}
+
+fn random_parts(name: &str) -> String {
     let is_random = |part: &&str| part.bytes().any(|byte| byte.is_ascii_digit());
-    let parts: String = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(is_random).collect();
-    parts.len() >= 16 && parts.bytes().filter(u8::is_ascii_digit).count() >= 4
+    name.split(|c: char| !c.is_ascii_alphanumeric()).filter(is_random).collect()
 }
 
 /// Whether a value is there and not `null`.

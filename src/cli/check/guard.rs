@@ -1,8 +1,9 @@
 //! The guard of `envoy/settings/header-guard.yaml`, for a worker of Envoy without the filter.
 
-use crate::cli::check::envoy::has_random_part;
+use crate::cli::check::envoy::is_unguessable;
 use crate::cli::check::finding::{Finding, Rule};
 use crate::cli::document::Node;
+use crate::cli::holder::Holder;
 use crate::cli::plugin::{Loaded, Plugin};
 
 /// The header that the filter removes from every request, whatever the identity header is.
@@ -10,8 +11,11 @@ const ALWAYS_REMOVED: &str = "userid";
 
 /// Headers that Kinto believes and that anybody can write, behind an Envoy without the guard.
 pub(super) fn missing(plugin: &Plugin, loaded: &Loaded) -> Option<Finding> {
+    if plugin.holder != Holder::Envoy {
+        return None;
+    }
     let config = &loaded.config;
-    let is_guessable = config.ticket.is_none() && !has_random_part(config.identity_header.name());
+    let is_guessable = config.ticket.is_none() && !is_unguessable(config.identity_header.name());
     if !is_guessable && config.claim_headers.is_empty() {
         return None;
     }

@@ -218,6 +218,7 @@ fn in_any_case(plugin: &Plugin) -> Vec<Finding> {
 fn about(plugin: &Plugin, loaded: &Loaded, documents: &[&Document]) -> Vec<Finding> {
     let mut found = settings::findings(plugin, loaded);
     found.extend(envoy::findings(plugin, loaded));
+    found.extend(guard::missing(plugin, loaded));
     found.extend(kubernetes::gateway_buffer(plugin, loaded, documents));
     found.extend(issuer::findings(plugin, loaded, documents));
     found
