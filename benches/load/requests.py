@@ -66,9 +66,7 @@ def with_bad_signatures(tokens: list[str]) -> list[str]:
     return [f"{head}.{signature}" for head, signature in zip(heads, signatures[1:] + signatures[:1])]
 
 
-def raw(
-    token: str | None = None, path: str = "/", body: str | None = None, headers: int = 0, more=()
-) -> bytes:
+def raw(token: str | None = None, path: str = "/", body: str | None = None, headers: int = 0, more=()) -> bytes:
     """One request as it goes over the wire, with `headers` fields in all if that is more than it needs, and with
     `more` of these names and values."""
     fields = [("host", "kinto.example"), ("user-agent", "bench"), ("accept", "application/json")]

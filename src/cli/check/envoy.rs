@@ -5,6 +5,7 @@ use crate::cli::check::finding::{Finding, Rule};
 use crate::cli::document::{Kind, Member, Node};
 use crate::cli::holder::Holder;
 use crate::cli::plugin::{Loaded, Plugin};
+use crate::gate::config::Config;
 
 /// Bytes of a buffer for which Envoy's configuration has no limit (`per_connection_buffer_limit_bytes`).
 const DEFAULT_BUFFER: u64 = 1 << 20;
@@ -137,7 +138,7 @@ pub(crate) fn too_small(bytes: u64, needed: u64, remedy: &str) -> Finding {
 }
 
 fn guessable_header(plugin: &Plugin, loaded: &Loaded) -> Option<Finding> {
-    if loaded.config.ticket.is_some() || is_unguessable(loaded.config.identity_header.name()) {
+    if !believes_anybody(&loaded.config) {
         return None;
     }
     let routes = listener(plugin)?.all();
@@ -177,8 +178,13 @@ pub(crate) fn has_random_part(name: &str) -> bool {
     random_parts(name).len() >= 16
 }
 
+/// Whether Kinto believes an identity header whose name anybody can guess.
+pub(crate) fn believes_anybody(config: &Config) -> bool {
+    config.ticket.is_none() && !is_unguessable(config.identity_header.name())
+}
+
 /// Whether the name has such parts with four digits or more: `X-Oauth2AuthenticatedUser` can be guessed.
-pub(crate) fn is_unguessable(name: &str) -> bool {
+fn is_unguessable(name: &str) -> bool {
     has_random_part(name) && random_parts(name).bytes().filter(u8::is_ascii_digit).count() >= 4
 }
 

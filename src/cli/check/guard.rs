@@ -1,6 +1,6 @@
 //! The guard of `envoy/settings/header-guard.yaml`, for a worker of Envoy without the filter.
 
-use crate::cli::check::envoy::is_unguessable;
+use crate::cli::check::envoy::believes_anybody;
 use crate::cli::check::finding::{Finding, Rule};
 use crate::cli::document::Node;
 use crate::cli::holder::Holder;
@@ -14,9 +14,7 @@ pub(super) fn missing(plugin: &Plugin, loaded: &Loaded) -> Option<Finding> {
     if plugin.holder != Holder::Envoy {
         return None;
     }
-    let config = &loaded.config;
-    let is_guessable = config.ticket.is_none() && !is_unguessable(config.identity_header.name());
-    if !is_guessable && config.claim_headers.is_empty() {
+    if !believes_anybody(&loaded.config) && loaded.config.claim_headers.is_empty() {
         return None;
     }
     // With an alias of YAML, one plugin is in several of them.
@@ -47,14 +45,11 @@ fn is_guarded(manager: &Node, plugin: &Plugin) -> bool {
     else {
         return false;
     };
-    let Some(guard) = after.iter().position(|filter| refuses(filter, text) == Some(true)) else {
-        return false;
-    };
-    let (between, rest) = after.split_at(guard);
+    let is_guard = |filter: &Node| refuses(filter, text) == Some(true) && !is_changed(plugin, filter);
+    let Some(guard) = after.iter().position(is_guard) else { return false };
     // Another filter could take the header away before the guard sees it.
-    let mut others = before.iter().chain(between);
+    let mut others = before.iter().chain(after.iter().take(guard));
     !others.any(|filter| filter.all().into_iter().any(is_name))
-        && !rest.iter().take(1).any(|own| is_changed(plugin, own))
 }
 
 /// What Envoy writes into the header before any filter, whatever the client has sent.
