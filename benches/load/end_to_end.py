@@ -8,15 +8,12 @@ import statistics
 import tempfile
 
 import config
+import tickets
 from load import Sample, interleave, load
-from pyramid.authentication import AuthTktCookieHelper
-from pyramid.request import Request
 from requests import Requests, claim, mint, public_key, raw
 from servers import ROOT, Envoy, Kinto, fetch
 
 RECORD = "/v1/buckets/bench/collections/bench/records/bench"
-SECRET = "secret-of-the-benchmark-0123456789"
-COOKIE = "kjwt"
 PATHS = {"the root, `GET /v1/`": "/v1/", "a record of the user": RECORD}
 
 
@@ -53,12 +50,6 @@ class EndToEnd:
         return min(ratio for _, _, ratio in self.per_second.values())
 
 
-def ticket(user: str) -> str:
-    """The cookie that Kinto believes, as Pyramid itself makes it."""
-    helper = AuthTktCookieHelper(SECRET, cookie_name=COOKIE, hashalg="sha512")
-    return helper.remember(Request.blank("/"), user)[0][1].partition(";")[0]
-
-
 def create_record(port: int, headers: dict):
     """The record that is read, owned by whom the headers prove; the answer's user must be that one."""
     user = json.loads(fetch(port, "/v1/", headers=headers)[2])["user"]["id"]
@@ -77,9 +68,9 @@ def measure(rounds: int, seconds: int) -> EndToEnd:
     token = mint("RS256")[0]
     headers, connections = {"authorization": f"Bearer {token}"}, 8
     with tempfile.TemporaryDirectory() as directory:
-        trusting = Kinto(ROOT / "envoy/kinto.ini", {"MULTIAUTH_POLICY_KINTO_JWT_SECRET": SECRET})
+        trusting = Kinto(ROOT / "envoy/kinto.ini", {"MULTIAUTH_POLICY_KINTO_JWT_SECRET": tickets.SECRET})
         with trusting, Kinto(with_kinto_jwt(directory)) as verifying:
-            ours = config.ours("filter", settings={"ticket": {"secret": SECRET, "cookieName": COOKIE}})
+            ours = config.ours("filter", settings={"ticket": tickets.TICKET})
             listeners = [
                 config.listener("filter", [ours], config.to_cluster("trusting")),
                 config.listener("bare", [], config.to_cluster("trusting")),
@@ -105,8 +96,7 @@ def measure(rounds: int, seconds: int) -> EndToEnd:
                     )
 
                 body = json.dumps({"requests": [{"method": "GET", "path": "/v1/"}] * 10})
-                # Kinto believes it for 120 seconds.
-                cookie = ticket(claim(token, "sub"))
+                cookie = tickets.make(claim(token, "sub"))
                 create_record(envoy.ports["bare"], {"cookie": cookie})
                 batches = {
                     "filter": Requests([raw(token, "/v1/batch", body)]),
