@@ -3,7 +3,6 @@
 //! Who has not got the secret cannot make one, whatever way to Kinto is found. Source: `AuthTicket`, `parse_ticket` and
 //! `calculate_digest` in `pyramid/authentication.py`; the digest is SHA-512, Pyramid's default.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use base16ct::HexDisplay;
@@ -54,14 +53,15 @@ impl Ticket {
         user_id: Option<&UserId>,
         now: u64,
     ) -> Vec<u8> {
-        let values = values.into_iter().map(|value| without(value, self.cookie_name.as_bytes()));
-        let mut cookies: Vec<Cow<'_, [u8]>> = values.filter(|value| !value.is_empty()).collect();
+        let (name, mut cookies) = (self.cookie_name.as_bytes(), Vec::new());
+        for value in values {
+            add(&mut cookies, &[&without(value, name)]);
+        }
         if let Some(user_id) = user_id {
             let ticket = user_id.ticket(now, self.timeout / 10, || self.sign(user_id.as_str(), now).into());
-            cookies.push(Cow::Owned(format!("{}={ticket}", self.cookie_name).into_bytes()));
+            add(&mut cookies, &[name, b"=", ticket.as_bytes()]);
         }
-        // With the space: WebOb takes `\;` at the end of a value as a part of it.
-        cookies.join(&b"; "[..])
+        cookies
     }
 
     /// Bytes of a cookie with a ticket for a user id of this length, at most.
@@ -88,6 +88,15 @@ impl Ticket {
         let digest = self::digest(&[digest.as_bytes(), &self.secret]);
         format!("{digest}{time:08x}{user_id}!{USER_DATA}")
     }
+}
+
+/// Adds a cookie, given in parts, to those in the value of a `Cookie` field.
+fn add(cookies: &mut Vec<u8>, parts: &[&[u8]]) {
+    if !cookies.is_empty() && parts.iter().any(|part| !part.is_empty()) {
+        // With the space: WebOb takes `\;` at the end of a value as a part of it.
+        cookies.extend_from_slice(b"; ");
+    }
+    parts.iter().for_each(|part| cookies.extend_from_slice(part));
 }
 
 /// The SHA-512 of these texts, one after the other, in hexadecimal digits.
