@@ -34,7 +34,9 @@ def wait_for(what: str, ready, process: subprocess.Popen, log: pathlib.Path, pau
 
 def fetch(port: int, path: str, method: str = "GET", body: str | None = None, headers: dict | None = None):
     """The answer's status, headers and body."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    # From another address: a connection from 127.0.0.1 to a port where nobody listens yet could get this very port, be
+    # connected with itself, and take the port away from the server.
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30, source_address=("127.0.0.2", 0))
     try:
         connection.request(method, path, body, headers or {})
         answer = connection.getresponse()
