@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use crate::stack::{Stack, docker, free_port};
+use crate::stack::{Stack, docker};
 use kit::carrier::{Carrier, SECRET_VARIABLE, tickets};
 use kit::forgeries::{FORGERY, forgeries, json_type, without_safeguards};
 use kit::http::{self, authorization};
-use kit::servers::{as_struct, config_of, wasm};
+use kit::servers::{as_struct, config_of, free_port, wasm};
 use kit::table::policies;
 use kit::tokens::{now, public_key, rs256};
 

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock};
 
 use serde_json::{Value, json};
@@ -10,7 +9,7 @@ use tempfile::TempDir;
 
 use kit::carrier::SECRET_VARIABLE;
 use kit::http::{self, Response, authorization};
-use kit::servers::{project, wait_for};
+use kit::servers::{free_port, project, wait_for};
 use kit::tokens::{now, token};
 
 /// Starting a stack takes all of a small machine. Whoever times a recovery keeps the starts of others out.
@@ -19,17 +18,6 @@ pub(crate) static STARTS: RwLock<()> = RwLock::new(());
 /// A token of the example's issuer.
 pub(crate) fn demo_token(user: &str) -> String {
     token("RS256", "demo", &json!({"sub": user, "exp": now() + 600}))
-}
-
-/// A free port of the host, below those that connections take for themselves: it must still be free when a
-/// container starts again under load.
-pub(crate) fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = u16::try_from(std::process::id() % 500).unwrap() * 20;
-    let free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    let mut ports =
-        std::iter::repeat_with(|| 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000);
-    ports.by_ref().take(12_000).find(free).expect("a free port from 20000 to 31999")
 }
 
 /// Runs a command; its standard output.

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -25,9 +26,16 @@ pub fn made(path: &str) -> PathBuf {
     path
 }
 
-/// A free port, for servers that cannot be told to take one.
+/// A free port, for servers that cannot be told to take one. It is below those that connections take for themselves:
+/// none of them has it when the server starts, or starts again. One that waits for the server would otherwise get this
+/// very port in the end, and be connected with itself.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 500).unwrap() * 20;
+    let free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let mut ports =
+        std::iter::repeat_with(|| 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000);
+    ports.by_ref().take(12_000).find(free).expect("a free port from 20000 to 31999")
 }
 
 /// A child process that ends with the test.
