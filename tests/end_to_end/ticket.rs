@@ -253,6 +253,8 @@ fn with_both_secrets([old, new]: [&str; 2], variable: Option<&str>) -> (TempDir,
     let port = free_port();
     let mut command = Command::new(made(".venv/bin/kinto"));
     command.args(["start", "--port", &port.to_string(), "--ini"]).arg(&file).env_remove(SECRET_VARIABLE);
+    // Lists that are sets in Python have the same order as in the other Kinto.
+    command.env("PYTHONHASHSEED", "0");
     command.envs(variable.map(|secret| (SECRET_VARIABLE, secret))).stderr(Stdio::null());
     let process = Process::spawn(&mut command);
     wait_for_port(port);
