@@ -77,10 +77,11 @@ impl FetchState {
         }
     }
 
-    /// The state after a failed fetch. The next attempt comes sooner while there is no key set at all.
+    /// The state after a failed fetch. The next attempt comes sooner while there is no key set at all. No pause is longer
+    /// than the refresh time: `reached` takes a later time for one that was set before the clock was put back.
     pub(crate) fn failed(&self, remote: &RemoteJwks, now: u64) -> Self {
         let (first, longest) = if self.generation == 0 {
-            (FIRST_RETRY, remote.cooldown.max(FIRST_RETRY))
+            (FIRST_RETRY, remote.cooldown.max(FIRST_RETRY).min(remote.refresh))
         } else {
             (remote.cooldown.max(FIRST_RETRY), remote.refresh)
         };
@@ -200,6 +201,21 @@ mod tests {
         assert_eq!(pauses(FetchState::default(), 7), [1, 2, 4, 8, 16, 30, 30]);
         assert_eq!(pauses(with_keys(), 7), [30, 60, 120, 240, 480, 600, 600]);
         assert_eq!(pauses(FetchState { failures: 200, ..with_keys() }, 1), [600]);
+    }
+
+    #[test]
+    fn an_issuer_that_does_not_answer_is_not_asked_all_the_time() {
+        for (refresh, cooldown) in
+            [(600_000, 30_000), (5_000, 30_000), (20_000, 3_600_000), (86_400_000, 1_000)]
+        {
+            let remote = RemoteJwks { refresh, cooldown, ..remote() };
+            let mut state = FetchState::default();
+            for _ in 0..20 {
+                state = state.started(&remote, NOW).failed(&remote, NOW);
+                assert!(!state.is_due(&remote, false, NOW + 1), "{refresh} {cooldown} {state:?}");
+            }
+            assert!(state.is_due(&remote, false, NOW + refresh.min(cooldown)));
+        }
     }
 
     #[test]
