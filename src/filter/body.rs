@@ -10,7 +10,7 @@ use crate::counters::Count;
 use crate::filter::host::{Body, Host, HostError, Wait};
 use crate::filter::state::{At, Batch, Flow, Next, State, answered, count_and_log, note_reason, refuse};
 use crate::gate::decide::Gate;
-use crate::rejection::Reason;
+use crate::rejection::{Reason, Rejection};
 
 /// When a batch is decided by its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub(super) enum Phase {
     Arrived,
     /// Later: the headers have waited for keys, and the body came meanwhile.
     HeadersWaited,
-    /// Later: the body has waited for keys.
-    BodyWaited,
+    /// Later: the body has waited for keys. `has_room`: it was made as long as it may become, before it waited.
+    BodyWaited { has_room: bool },
 }
 
 /// Decides on a batch by its body, of which the host holds `size` bytes.
@@ -36,9 +36,10 @@ pub(super) fn decide_body(
     phase: Phase,
 ) -> Next {
     let has_origin = batch.has_origin;
+    let has_waited = matches!(phase, Phase::BodyWaited { .. });
     let body = host.body(Body::Request, size)?;
     // A body that has waited was measured before, and has spaces at its end.
-    if phase != Phase::BodyWaited && body.len() > gate.config().batch.max_bytes {
+    if !has_waited && body.len() > gate.config().batch.max_bytes {
         return refuse(gate, host, Refusal::TooLarge, has_origin);
     }
     let now = host.now()?.as_secs();
@@ -47,12 +48,12 @@ pub(super) fn decide_body(
         Ok(rewritten) => rewritten,
         Err(refusal) => return refuse(gate, host, refusal, has_origin),
     };
-    if let Some(policy) = rewritten.awaits.filter(|_| phase != Phase::BodyWaited) {
+    if let Some(policy) = rewritten.awaits.filter(|_| !has_waited) {
         match host.wait(policy)? {
             Wait::Granted => {
-                let size =
-                    if phase == Phase::Arrived { make_room(gate, host, &batch, size, body)? } else { size };
-                return Ok((Flow::Pause, State::AwaitingKeys(At::Body { batch, size })));
+                let has_room = phase == Phase::Arrived;
+                let size = if has_room { make_room(gate, host, &batch, size, body)? } else { size };
+                return Ok((Flow::Pause, State::AwaitingKeys(At::Body { batch, size, has_room })));
             }
             Wait::Needless => {}
             Wait::NoRoom => match rewritten_with(UnknownKeys::AreUnavailable) {
@@ -67,8 +68,11 @@ pub(super) fn decide_body(
     let fits = |content: &Vec<u8>| phase == Phase::Arrived || content.len() <= body.len();
     let content = pad(std::mem::take(&mut rewritten.body), batch.content_length).filter(fits);
     let Some(content) = content else {
-        if phase == Phase::HeadersWaited {
+        if matches!(phase, Phase::HeadersWaited | Phase::BodyWaited { has_room: false }) {
             // There was no room. At the next attempt the keys are known, and nothing waits.
+            let rejection = Rejection::KeysUnavailable;
+            count_and_log(gate, "rejected", Some(rejection.into()));
+            note_reason(gate, host, rejection.code());
             return answered(host, &Answer::keys_unavailable(None), has_origin);
         }
         return refuse(gate, host, Refusal::TooLong, has_origin);

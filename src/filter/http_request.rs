@@ -1,8 +1,8 @@
 //! One request on its way through the host, as a state machine.
 //!
 //! The first callback removes the client's own identity headers, or writes over them, before the request waits, is
-//! answered or goes on. It goes to Kinto only from a state in which this was decided. Wherever a call to the host fails, the request is
-//! answered 500 and goes no further (`HttpRequest::settle`).
+//! answered or goes on. The request goes to Kinto only from a state in which it was decided. Wherever a call to the host
+//! fails, the request is answered 500 and goes no further (`HttpRequest::settle`).
 
 use log::error;
 
@@ -98,8 +98,8 @@ impl HttpRequest {
                     (next, _) => Ok(next),
                 })
             }
-            State::AwaitingKeys(At::Body { batch, size }) => {
-                decide_body(gate, host, batch, size, Phase::BodyWaited)
+            State::AwaitingKeys(At::Body { batch, size, has_room }) => {
+                decide_body(gate, host, batch, size, Phase::BodyWaited { has_room })
             }
             state => Ok((Flow::Pause, state)),
         };

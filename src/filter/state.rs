@@ -30,7 +30,8 @@ pub(super) enum State {
     Batch(Box<Batch>),
     /// It is a batch that has gone to Kinto in part: entries must be put into Kinto's answer.
     Splicing(Box<Splicer>),
-    /// It is a batch that has gone to Kinto whole, or that does not fit into the host's buffer since it was rewritten.
+    /// It is a batch that was passed on whole. The host may still answer 413, if the rewritten body is too large for its
+    /// buffer.
     BatchForwarded,
     /// It is a batch that does not fit into the host's buffer. This answer takes the place of the host's.
     Overflowed(Box<Answer>),
@@ -48,8 +49,8 @@ pub(super) enum At {
     /// At its headers. `arrived` says how much of the body has come since: with Envoy's plugin option
     /// `allow_on_headers_stop_iteration` the body comes while the headers wait, and no callback repeats it.
     Headers { end_of_stream: bool, arrived: Arrived },
-    /// At its body.
-    Body { batch: Box<Batch>, size: usize },
+    /// At its body, of which the host holds `size` bytes. `has_room`: it is as long as it may become.
+    Body { batch: Box<Batch>, size: usize, has_room: bool },
 }
 
 /// How much of a body has come while the headers waited.
