@@ -204,15 +204,18 @@ impl Issuer {
     fn end(&mut self, gate: &Gate, result: Result<(bool, Option<u64>), FetchFault>, now: u64) {
         for _ in 0..3 {
             let (state, cas) = self.read_state().unwrap_or_default();
+            // Another worker may have ended its fetch meanwhile: then this worker takes the set that is shared now, at
+            // its next tick.
+            let is_next = state.generation == self.state.generation;
             let ended = match result {
                 Ok((is_new, max_age)) => {
                     let jitter = RandomState::new().hash_one(now) % 1000;
-                    state.succeeded(&self.remote, is_new, max_age, jitter, now)
+                    state.succeeded(&self.remote, is_new && is_next, max_age, jitter, now)
                 }
                 Err(_) => state.failed(&self.remote, now),
             };
             if self.write_state(&ended, cas) {
-                self.generation = if result.is_ok() { ended.generation } else { self.generation };
+                self.generation = if result.is_ok() && is_next { ended.generation } else { self.generation };
                 self.state = ended;
                 break;
             }
