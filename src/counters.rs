@@ -42,13 +42,14 @@ pub(crate) enum Count {
     BatchSubrequests,
     /// Kinto's answers to batches that could not be read.
     BatchAnswersUnreadable,
-    /// Identity headers that a client sent, where the list of all headers is read.
+    /// Headers that only the filter may write and a client sent, where the list of all headers is read. Trailers are not
+    /// counted.
     IdentityHeadersRemoved,
     /// Tickets that Kinto did not believe.
     TicketsRefused,
     /// Requests for which a call to the host failed.
     HostFailures,
-    /// Loads in a host that verifies no signatures.
+    /// Key sets that were taken in a host that does not verify their signatures.
     HostVerificationMissing,
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
+use log::info;
 use serde_json::Value;
 
 use crate::answer::Answer;
@@ -16,6 +17,7 @@ use crate::gate::on_failure::Action;
 use crate::gate::policy::{Identity, Policy, PolicyIndex, Verification};
 use crate::keys::boringssl::HostVerify;
 use crate::keys::fault::Fault;
+use crate::keys::ring::KeyRing;
 use crate::rejection::{Cause, Reason, Rejection};
 use crate::request::Request;
 use crate::request::credentials::{Credential, Place};
@@ -204,7 +206,19 @@ impl Gate {
         let policy = self.config.policy(policy).ok_or(Fault::new("is of no policy", ""))?;
         let skipped = policy.take_set(set, host)?;
         self.cache.clear();
+        self.report_missing_host(policy);
         Ok(skipped)
+    }
+
+    /// Counts and logs that this policy has keys whose signatures a host could verify, and this host does not.
+    pub(crate) fn report_missing_host(&self, policy: &Policy) {
+        if policy.keys().and_then(KeyRing::current).is_some_and(|keys| keys.lacks_host()) {
+            info!(
+                "{}: the host offers no verify_signature; signatures are verified in the module, which is slower",
+                policy.name
+            );
+            self.counters.count(Count::HostVerificationMissing);
+        }
     }
 
     /// The configuration that the gate follows.

@@ -2,20 +2,19 @@
 
 use std::rc::Rc;
 
-use log::{error, info, warn};
+use log::{error, warn};
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, LogLevel};
 
 use crate::config::parse::parse;
-use crate::counters::{Count, Counters};
+use crate::counters::Counters;
 use crate::filter::envoy::host;
 use crate::filter::envoy::http::RequestContext;
 use crate::filter::envoy::metrics::Metrics;
 use crate::filter::envoy::worker::Worker;
 use crate::gate::decide::Gate;
 use crate::gate::policy::Verification;
-use crate::keys::ring::KeyRing;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -97,12 +96,7 @@ fn log_at_load(gate: &Gate) {
         warn!("{warning}");
     }
     for policy in &gate.config().policies {
-        if policy.keys().and_then(KeyRing::current).is_some_and(|keys| keys.lacks_host()) {
-            info!(
-                "the host offers no verify_signature; signatures are verified in the module, which is slower"
-            );
-            gate.counters().count(Count::HostVerificationMissing);
-        }
+        gate.report_missing_host(policy);
         if matches!(policy.verification, Verification::Off) {
             warn!("VERIFYTOKEN IS FALSE: EVERY TOKEN IS BELIEVED, SIGNED OR NOT. FOR DEVELOPMENT ONLY.");
         }
