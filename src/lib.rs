@@ -94,10 +94,10 @@
 //! # One thread
 //!
 //! Each instance of the module runs in one thread. Envoy runs one callback at a time, and none during a call that the
-//! module makes (one call could be an exception, and is not made where it could: `filter/body.rs`). A function that
-//! borrows a `RefCell` calls none that borrows the same one. So `borrow` and `borrow_mut` cannot fail. If one did, that
-//! would be a fault of this filter, which must not be passed over: it panics, Envoy takes the instance down, and no
-//! request goes on without a decision.
+//! module makes. The only exception would be a call that makes a body longer, and `filter/body.rs` makes it only where
+//! it is none. A function that borrows a `RefCell` calls none that borrows the same one. So `borrow` and `borrow_mut`
+//! cannot fail. If one did, that would be a fault of this filter, which must not be passed over: it panics, Envoy takes
+//! the instance down, and no request goes on without a decision.
 
 #![cfg_attr(
     not(target_arch = "wasm32"),

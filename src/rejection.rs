@@ -9,9 +9,9 @@ use std::fmt;
 /// The client is never told the reason. The host's log has its [`code`](Self::code), at debug level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejection {
-    /// The token header is absent or empty.
+    /// No place of the policies has a token: it is absent or empty.
     NoToken,
-    /// The `Authorization` header is of a scheme that is not in `auth_type` (RFC 9110 section 11.1).
+    /// The header of the token has a scheme that is not among those of the policy (RFC 9110 section 11.1).
     ForeignScheme,
     /// More than one token, or more than one token header field.
     MultipleTokens,
@@ -24,7 +24,8 @@ pub enum Rejection {
     NotBase64Url,
     /// The JOSE header is not a JSON object with unique names (RFC 7515 section 4).
     HeaderNotJson,
-    /// `alg` is missing, or is none of the policy's algorithms (RFC 8725 section 3.1).
+    /// `alg` is missing, is none of the policy's algorithms (RFC 8725 section 3.1), or no key of the token's `kid` is for
+    /// it.
     AlgNotAllowed,
     /// `typ` is not the one of the policy (RFC 8725 section 3.11).
     TypMismatch,
@@ -38,11 +39,11 @@ pub enum Rejection {
     UnencodedPayload,
     /// There is no `kid` and more than one key fits (RFC 7515 section 4.1.4).
     KidMissing,
-    /// No key has this `kid`.
+    /// No key has this `kid`, or no key has a `kid` and the right one may be newer than all.
     KidUnknown,
     /// There is no key set yet: the issuer has not answered.
     KeysUnavailable,
-    /// No key has this `kid`, and too many requests already wait for a newer key set.
+    /// No known key is the right one, and too many requests already wait for a newer key set.
     NoRoomToWait,
     /// The signature does not match the token and the key.
     BadSignature,

@@ -17,8 +17,8 @@
 //! 6. With a ticket, a sub-request's `Cookie` is written anew where its identity is not the inherited one (`body.rs`).
 //! 7. Bodies, and headers that are about neither identity nor bodies, reach Kinto as they were sent.
 //!
-//! A batch that breaks one of the rules 1 to 3 is refused (`refusal.rs`). A sub-request may be rejected, like any
-//! request: then Kinto does not get it, and its entry is put into Kinto's answer (`splice.rs`).
+//! A batch that breaks one of the rules 1 to 3 is refused (`refusal.rs`), and so is one that is over a limit or breaks
+//! `batch.ownTokens`. A sub-request may be rejected, like any request: then Kinto does not get it, and its entry is put into Kinto's answer (`splice.rs`).
 
 pub(crate) mod body;
 pub(crate) mod headers;

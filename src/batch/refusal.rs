@@ -2,7 +2,8 @@
 
 use crate::answer::Answer;
 
-/// Why a batch is not forwarded: the filter cannot be sure how Kinto would read it.
+/// Why a batch is not forwarded: Kinto could read it in another way than the filter, it is over a limit, or `ownTokens`
+/// forbids it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// Larger than `batch.maxBytes`.

@@ -112,7 +112,8 @@ fn decide_headers<H: Host>(gate: &Gate, host: &H, end_of_stream: bool, waited: O
     }
     match &decision.outcome {
         Outcome::Rejected(answer) => answered(host, answer, has_origin(headers)?),
-        // The ticket of an unauthorized user does not count: anybody could have it refused, by a slow body.
+        // Not for an unauthorized user: anybody could send a body so slowly that Kinto refuses the ticket, and make the
+        // counter grow.
         Outcome::User(..) if gate.config().ticket.is_some() => Ok((Flow::Continue, State::Ticketed)),
         _ => Ok((Flow::Continue, State::Done)),
     }

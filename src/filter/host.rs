@@ -130,7 +130,7 @@ pub trait Host {
     /// Sets the reason in the access log; the last one counts. A reason that is lost does no harm.
     fn note_reason(&self, code: &str);
 
-    /// Records how long signatures took. A figure that is lost does no harm.
+    /// Records how long a decision with a verification took. A figure that is lost does no harm.
     fn record_verification(&self, took: Duration);
 }
 

@@ -104,7 +104,7 @@ fn largest(limits: CacheLimits) -> usize {
 /// `None` if the limit is no entry.
 fn entries(limits: CacheLimits, evictions: Evictions) -> Option<Entries> {
     let bytes = u64::try_from(limits.max_bytes).ok()?;
-    // With the limit of bytes alone, which is the library's: no entry counts for less than its share.
+    // The library limits bytes only. Each entry counts for at least its share of them, which limits the number, too.
     let share = limits.max_bytes.div_ceil(Some(limits.max_entries).filter(|entries| *entries > 0)?);
     let share = u64::try_from(share.min(largest(limits))).ok()?;
     // The library remembers half as many tokens that it has forgotten.

@@ -118,7 +118,7 @@ impl Keys {
         if self.candidates(token.kid(), algorithm)?.any(signed_by) {
             return Claims::parse(token.payload());
         }
-        // With a `kid` and without one that fits it, the key is another one, which the issuer may have published since.
+        // The token has a `kid`, and no key here has one: the right key may be a newer one of the issuer.
         let is_named = self.names_keys() || token.kid().is_none() || self.choice == Choice::Only;
         Err(if is_named { Rejection::BadSignature } else { Rejection::KidUnknown })
     }

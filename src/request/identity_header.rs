@@ -1,6 +1,6 @@
 //! The identity header, which Kinto trusts, and every other spelling that WSGI files under the same key.
 
-/// The identity header (`userIdHeader`).
+/// A header that only the filter may write: the identity header (`userIdHeader`), `userId`, or one of `claimsToHeaders`.
 #[derive(Clone, Debug)]
 pub(crate) struct IdentityHeader {
     name: String,
@@ -27,7 +27,7 @@ impl IdentityHeader {
         self.has_one_spelling
     }
 
-    /// Whether WSGI would file a header of this name under the identity header's key.
+    /// Whether WSGI would file a header of this name under this header's key.
     pub(crate) fn is_spelled(&self, name: &str) -> bool {
         same_key(name, &self.key)
     }

@@ -48,24 +48,6 @@ pub(crate) fn unverified_issuer(payload: &[u8]) -> Option<String> {
     Some(json::parse_object(payload).ok()?.get("iss")?.as_str()?.to_owned())
 }
 
-impl Issuers {
-    /// Any of these issuers; every issuer if there is no list.
-    pub(crate) fn new(issuers: Option<Vec<String>>) -> Self {
-        Self(issuers)
-    }
-
-    /// Their names; `None` for every issuer.
-    #[cfg(feature = "cli")]
-    pub(crate) fn names(&self) -> Option<&[String]> {
-        self.0.as_deref()
-    }
-
-    /// Whether a token with this `iss` is from one of them.
-    pub(crate) fn include(&self, iss: Option<&str>) -> bool {
-        self.0.as_ref().is_none_or(|issuers| issuers.iter().any(|issuer| Some(issuer.as_str()) == iss))
-    }
-}
-
 impl Admitted {
     /// Reads the payload of a token that is not verified (`verifyToken: false`). Only
     /// [`Policy::verify`](crate::gate::policy::Policy::verify) calls this.
@@ -101,6 +83,24 @@ impl Validity {
 /// The issuers of a policy's tokens (`issuer`).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Issuers(Option<Vec<String>>);
+
+impl Issuers {
+    /// Any of these issuers; every issuer if there is no list.
+    pub(crate) fn new(issuers: Option<Vec<String>>) -> Self {
+        Self(issuers)
+    }
+
+    /// Their names; `None` for every issuer.
+    #[cfg(feature = "cli")]
+    pub(crate) fn names(&self) -> Option<&[String]> {
+        self.0.as_deref()
+    }
+
+    /// Whether a token with this `iss` is from one of them.
+    pub(crate) fn include(&self, iss: Option<&str>) -> bool {
+        self.0.as_ref().is_none_or(|issuers| issuers.iter().any(|issuer| Some(issuer.as_str()) == iss))
+    }
+}
 
 /// Members that a JSON object must have, and for each the values of which it must have one.
 #[derive(Clone, Debug, Default)]
