@@ -523,3 +523,31 @@ fn a_batch_of_two_users_is_refused_however_its_wait_ends() {
         assert_eq!(proxy.reason.borrow().as_deref(), Some("batch_other_user"), "{wait:?}");
     }
 }
+
+/// A batch waits at its headers, while its body comes, and again at its body. It must not get longer then: the client is
+/// asked to try again, and the operator sees why.
+#[test]
+fn a_batch_that_waits_twice_and_would_grow_may_come_again() {
+    let all = requests();
+    let waits = all.iter().find(|sent| sent.name == "batch waits at its headers").unwrap();
+    let token = waits.headers.iter().find(|(name, _)| *name == "authorization").unwrap().1.clone();
+    let mut settings = waits.settings.clone();
+    settings["onKeysUnavailable"] = json!("unauthorizedUser");
+    settings["forwardToken"] = json!(true);
+    let body = json!({"requests": [{"path": "/", "headers": {"Authorization": token}}]}).to_string();
+    let headers = waits.headers.clone();
+    let sent = Sent { settings, headers, body: Some(body.clone()), ..requests().remove(0) };
+    let sent = Sent { method: "POST", path: "/v1/batch", ..sent };
+    let (gate, proxy) = (sent.gate(), sent.proxy(usize::MAX, Some(Wait::Granted)));
+    let mut state = HttpRequest::new();
+    assert_eq!(state.on_headers(&gate, &proxy, false), Flow::Pause);
+    assert_eq!(state.on_body(&gate, &proxy, body.len(), true), Flow::Pause);
+    state.resume(&gate, &proxy);
+    assert!(proxy.sent.borrow().is_none() && !proxy.resumed.get(), "it waits at its body");
+    state.resume(&gate, &proxy);
+    assert_eq!(proxy.sent.borrow().as_ref().map(|answer| answer.status), Some(503));
+    assert_eq!(proxy.reason.borrow().as_deref(), Some("keys_unavailable"));
+    assert!(!proxy.resumed.get() && *proxy.request_body.borrow() == body.as_bytes());
+    let counted = gate.take_counts();
+    assert_eq!(counted.get("decisions.outcome.rejected.reason.keys_unavailable"), Some(&1), "{counted:?}");
+}
