@@ -94,8 +94,8 @@
 //! # One thread
 //!
 //! Each instance of the module runs in one thread. Envoy runs one callback at a time, and none during a call that the
-//! module makes. The only exception would be a call that makes a body longer, and `filter/body.rs` makes it only where
-//! it is none. A function that borrows a `RefCell` calls none that borrows the same one. So `borrow` and `borrow_mut`
+//! module makes. There is one exception, a call that makes a body longer: Envoy may call the module within it.
+//! `filter/body.rs` makes that call only where Envoy does not. A function that borrows a `RefCell` calls none that borrows the same one. So `borrow` and `borrow_mut`
 //! cannot fail. If one did, that would be a fault of this filter, which must not be passed over: it panics, Envoy takes
 //! the instance down, and no request goes on without a decision.
 

@@ -18,7 +18,8 @@
 //! 7. Bodies, and headers that are about neither identity nor bodies, reach Kinto as they were sent.
 //!
 //! A batch that breaks one of the rules 1 to 3 is refused (`refusal.rs`), and so is one that is over a limit or breaks
-//! `batch.ownTokens`. A sub-request may be rejected, like any request: then Kinto does not get it, and its entry is put into Kinto's answer (`splice.rs`).
+//! `batch.ownTokens`. A sub-request may be rejected, like any request: then Kinto does not get it, and its entry is put
+//! into Kinto's answer (`splice.rs`).
 
 pub(crate) mod body;
 pub(crate) mod headers;

@@ -70,9 +70,7 @@ pub(super) fn decide_body(
     let Some(content) = content else {
         if matches!(phase, Phase::HeadersWaited | Phase::BodyWaited { has_room: false }) {
             // There was no room. At the next attempt the keys are known, and nothing waits.
-            let rejection = Rejection::KeysUnavailable;
-            count_and_log(gate, "rejected", Some(rejection.into()));
-            note_reason(gate, host, rejection.code());
+            note_reason(gate, host, Rejection::KeysUnavailable.code());
             return answered(host, &Answer::keys_unavailable(None), has_origin);
         }
         return refuse(gate, host, Refusal::TooLong, has_origin);

@@ -548,6 +548,4 @@ fn a_batch_that_waits_twice_and_would_grow_may_come_again() {
     assert_eq!(proxy.sent.borrow().as_ref().map(|answer| answer.status), Some(503));
     assert_eq!(proxy.reason.borrow().as_deref(), Some("keys_unavailable"));
     assert!(!proxy.resumed.get() && *proxy.request_body.borrow() == body.as_bytes());
-    let counted = gate.take_counts();
-    assert_eq!(counted.get("decisions.outcome.rejected.reason.keys_unavailable"), Some(&1), "{counted:?}");
 }

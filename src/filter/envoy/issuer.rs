@@ -204,8 +204,8 @@ impl Issuer {
     fn end(&mut self, gate: &Gate, result: Result<(bool, Option<u64>), FetchFault>, now: u64) {
         for _ in 0..3 {
             let (state, cas) = self.read_state().unwrap_or_default();
-            // Another worker may have ended its fetch meanwhile: then this worker takes the set that is shared now, at
-            // its next tick.
+            // Another worker may have ended its fetch meanwhile: then this worker takes what is shared, which may be its
+            // own set, at its next tick.
             let is_next = state.generation == self.state.generation;
             let ended = match result {
                 Ok((is_new, max_age)) => {
