@@ -95,9 +95,9 @@
 //!
 //! Each instance of the module runs in one thread. Envoy runs one callback at a time, and none during a call that the
 //! module makes. There is one exception, a call that makes a body longer: Envoy may call the module within it.
-//! `filter/body.rs` makes that call only where Envoy does not. A function that borrows a `RefCell` calls none that borrows the same one. So `borrow` and `borrow_mut`
-//! cannot fail. If one did, that would be a fault of this filter, which must not be passed over: it panics, Envoy takes
-//! the instance down, and no request goes on without a decision.
+//! `filter/body.rs` makes that call only where Envoy does not. A function that borrows a `RefCell` calls none that
+//! borrows the same one. So `borrow` and `borrow_mut` cannot fail. If one did, that would be a fault of this filter,
+//! which must not be passed over: it panics, Envoy takes the instance down, and no request goes on without a decision.
 
 #![cfg_attr(
     not(target_arch = "wasm32"),

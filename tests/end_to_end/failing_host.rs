@@ -528,16 +528,13 @@ fn a_batch_of_two_users_is_refused_however_its_wait_ends() {
 /// asked to try again, and the operator sees why.
 #[test]
 fn a_batch_that_waits_twice_and_would_grow_may_come_again() {
-    let all = requests();
-    let waits = all.iter().find(|sent| sent.name == "batch waits at its headers").unwrap();
-    let token = waits.headers.iter().find(|(name, _)| *name == "authorization").unwrap().1.clone();
-    let mut settings = waits.settings.clone();
-    settings["onKeysUnavailable"] = json!("unauthorizedUser");
-    settings["forwardToken"] = json!(true);
+    let is_it = |sent: &Sent| sent.name == "batch waits at its headers";
+    let mut sent = requests().into_iter().find(is_it).unwrap();
+    let token = &sent.headers.iter().find(|(name, _)| *name == "authorization").unwrap().1;
     let body = json!({"requests": [{"path": "/", "headers": {"Authorization": token}}]}).to_string();
-    let headers = waits.headers.clone();
-    let sent = Sent { settings, headers, body: Some(body.clone()), ..requests().remove(0) };
-    let sent = Sent { method: "POST", path: "/v1/batch", ..sent };
+    sent.settings["onKeysUnavailable"] = json!("unauthorizedUser");
+    sent.settings["forwardToken"] = json!(true);
+    sent.body = Some(body.clone());
     let (gate, proxy) = (sent.gate(), sent.proxy(usize::MAX, Some(Wait::Granted)));
     let mut state = HttpRequest::new();
     assert_eq!(state.on_headers(&gate, &proxy, false), Flow::Pause);
